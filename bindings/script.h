@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* The Lua side of a runtime: one per lua_State, found by every binding as its
+ * first upvalue. Owner: the runtime; anchored in the registry. Thread: the
+ * loop's. */
+#ifndef DW_BINDINGS_SCRIPT_H
+#define DW_BINDINGS_SCRIPT_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include "base/buffer.h"
+#include "base/loop.h"
+
+typedef struct dw_script dw_script;
+typedef struct dw_task dw_task;
+
+struct dw_script {
+  lua_State *L; /* the main thread */
+  struct dewar_runtime *runtime;
+  dw_loop *loop;
+  dw_allocator *alloc;
+  dw_log *log;
+  dw_task *current; /* the running task, NULL outside any */
+  dw_task *root;    /* stands for code outside any task */
+  int slots;        /* registry: the anchors of tasks, see task.h */
+  int classes;      /* registry: class tables by dw_error_class pointer */
+  dw_buffer scratch; /* for building text; empty between uses */
+  struct dw_tasks *tasks; /* task.c's own */
+  bool owns_lua;
+  bool closing;
+};
+
+/* In a C function that was registered by dw_script_register. */
+#define dw_script_of(L) ((dw_script *)lua_touserdata(L, lua_upvalueindex(1)))
+/* Anywhere else (a registry lookup); NULL without a runtime on this state. */
+dw_script *dw_script_find(lua_State *L);
+
+/* luaL_setfuncs into the table on top, the script as upvalue 1 of each. */
+void dw_script_register(lua_State *L, dw_script *s, const luaL_Reg *functions);
+/* A new type: metatable `name` with the methods as __index (a table) and
+ * metamethods; all have the script as upvalue 1. Leaves nothing. */
+void dw_script_type(lua_State *L, dw_script *s, const char *name,
+                    const luaL_Reg *methods, const luaL_Reg *metamethods);
+/* Raises at the caller's line: luaL_error at level 2 where the misused
+ * function was called from Lua. */
+int dw_misuse(lua_State *L, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* For an option table: raises on a key that is not in the NULL-ended list,
+ * naming the nearest one that is: "unknown option 'methds'; did you mean
+ * 'methods'?". nil and none are allowed. */
+void dw_check_options(lua_State *L, int index, const char *const *names);
+/* The nearest of the names, or NULL if none is near. */
+const char *dw_nearest(const char *word, const char *const *names);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* Tasks: coroutines that the runtime schedules. task.c is the only place that
+ * calls lua_resume on a task, and dw_wait the only way to suspend one. Tasks
+ * form a tree; a parent's end cancels its children and waits for them. A
+ * dw_task is pooled and never freed before the script, so that a stale wake is
+ * recognised by its token. Thread: the loop's. */
+#ifndef DW_BINDINGS_TASK_H
+#define DW_BINDINGS_TASK_H
+
+#include "base/list.h"
+#include "base/loop.h"
+#include "bindings/script.h"
+
+typedef enum dw_task_status {
+  DW_TASK_FREE,    /* in the pool */
+  DW_TASK_PENDING, /* not started */
+  DW_TASK_RUNNING, /* started: running, ready or waiting */
+  DW_TASK_DONE,
+  DW_TASK_FAILED,
+  DW_TASK_CANCELLED
+} dw_task_status;
+
+/* What a task works for; children inherit it. */
+typedef struct dw_context {
+  struct dw_exchange *exchange; /* NULL: no request */
+  struct dw_lua_app *app;       /* NULL: no app */
+} dw_context;
+
+/* A task's anchors: values kept alive for it, by lua_rawgeti on the slots table
+ * at task->slot + one of these. */
+enum dw_slot {
+  DW_SLOT_THREAD,    /* its coroutine */
+  DW_SLOT_REQUEST,   /* the request object */
+  DW_SLOT_RESPONSE,  /* the response object, once Lua has seen it */
+  DW_SLOT_ERROR,     /* the error being handled, or that ended the task */
+  DW_SLOT_TRACEBACK, /* its traceback, a string */
+  DW_SLOT_BODY,      /* a body's string, iterator or generator */
+  DW_SLOT_RESULTS,   /* of a finished task: a packed table */
+  DW_SLOT_COUNT
+};
+
+typedef enum dw_run {
+  DW_RUN_DONE,    /* fn returned */
+  DW_RUN_WAITING, /* it waits; resumed_cb tells when it has ended */
+  DW_RUN_FAILED   /* it raised: DW_SLOT_ERROR and DW_SLOT_TRACEBACK are set */
+} dw_run;
+
+struct dw_task {
+  dw_script *script;
+  lua_State *co;
+  dw_context context;
+  void *owner; /* of a stage task: set by who opened it */
+  /* A stage that had waited has ended; called from the drain, not from within
+   * dw_task_run. */
+  void (*resumed_cb)(dw_task *t, dw_run run);
+  int slot; /* base of its anchors */
+  dw_task_status status;
+  /* Private from here on (task.c). */
+};
+
+/* A script's scheduler. open_tasks raises Lua errors (call it protected). */
+void dw_tasks_open(lua_State *L, dw_script *s);
+/* Cancels every task and turns the loop until all have ended; puts back what
+ * was replaced in the coroutine library. */
+void dw_tasks_close(dw_script *s);
+size_t dw_tasks_count(const dw_script *s); /* live ones */
+
+/* --- Stage tasks: the tasks of requests ----------------------------------- */
+
+/* Takes a task from the pool; never raises. 0 or DW_ENOMEM. It belongs to the
+ * root of the tree. */
+int dw_task_open(dw_script *s, const dw_context *context, dw_task **out);
+/* Runs fn in the task's coroutine with arg as its only argument, a light
+ * userdata. fn runs protected, may raise, may wait; what it returns is dropped.
+ * The coroutine is empty and ready for the next run when it has ended. Several
+ * runs make the stages of one request. */
+dw_run dw_task_run(dw_task *t, lua_CFunction fn, void *arg);
+/* Cancels: dewar.Cancelled is raised at the wait it is in, and at each later
+ * one. With timeout, what is raised is the same, but dw_task_timed_out tells
+ * the difference. Idempotent; remembered while shielded or not waiting. */
+void dw_task_cancel(dw_task *t, bool timeout);
+bool dw_task_cancelled(const dw_task *t);
+/* Forgets a cancellation: what follows may wait (a 503's error handler). */
+void dw_task_uncancel(dw_task *t);
+/* A shielded task doesn't notice a cancellation until unshielded (nests). */
+void dw_task_shield(dw_task *t);
+void dw_task_unshield(dw_task *t);
+/* Cancels all children. true: there are none (any more). false: resumed_cb is
+ * called with DW_RUN_DONE when the last one has ended. */
+bool dw_task_reap(dw_task *t);
+/* Back into the pool; clears the anchors. It must not be running or waiting,
+ * and have no children. */
+void dw_task_close(dw_task *t);
+
+/* --- Waiting ---------------------------------------------------------------- */
+
+/* Wakes one particular wait; a stale one does nothing. A plain value. */
+typedef struct dw_wake {
+  dw_task *task;
+  uint64_t token;
+} dw_wake;
+
+/* Begins a wait of whoever runs L. Raises where it can't wait: at a C boundary
+ * (naming it), inside a loop callback that is no task, when the task has been
+ * cancelled (dewar.Cancelled). cancel(data) (may be NULL) is called if the wait
+ * ends in another way than by dw_wake_up: it must forget the wake, and must not
+ * call Lua. */
+dw_wake dw_wait_begin(lua_State *L, dw_script *s, void (*cancel)(void *data),
+                      void *data);
+/* Gives a begun wait up without suspending, without calling cancel. */
+void dw_wait_abandon(dw_wake wake);
+/* Suspends until dw_wake_up, then calls k as lua_callk's continuation would be
+ * (k(L, LUA_YIELD, ctx)): use as `return dw_wait(L, wake, seconds, k, ctx)`.
+ * Outside a task it turns the loop instead. seconds < 0: for ever; running out
+ * of time raises dewar.TimeoutError, cancellation dewar.Cancelled. Where it was
+ * woken already, it still goes through the ready queue once. */
+int dw_wait(lua_State *L, dw_wake wake, double seconds, lua_KFunction k,
+            lua_KContext ctx);
+/* From the loop's thread, from any callback. false: stale. Never runs Lua. */
+bool dw_wake_up(dw_wake wake);
+
+/* --- For Lua ---------------------------------------------------------------- */
+
+/* Awaits the awaitable at index: as `return dw_await(L, index, seconds, k,
+ * ctx)`; k finds its results on top of the stack, above what was there, and
+ * their number by lua_gettop. Raises its error. Not an awaitable: an error. */
+int dw_await(lua_State *L, int index, double seconds, lua_KFunction k,
+             lua_KContext ctx);
+/* A task, a coroutine, an async function's task, or a value with __await. */
+bool dw_is_awaitable(lua_State *L, int index);
+/* Function made by dewar.async (an async function, not yet called). */
+bool dw_is_async(lua_State *L, int index);
+
+/* The functions of the module table on top: sleep, yield, now, spawn, await,
+ * gather, async, is_async, timeout, shield, run, is_cancelled. */
+void dw_task_functions(lua_State *L, dw_script *s);
+/* event, queue, semaphore, lock (sync.c). */
+void dw_sync_functions(lua_State *L, dw_script *s);
+/* ensure_sync(app, f) as a C function on the stack (ensure_sync.c). */
+int dw_ensure_sync(lua_State *L);
+
+/* Spawns the function and arguments on top of L (nargs + function) as a task
+ * with this parent (NULL: the root, a background task) and context; leaves the
+ * task object in their place. background: an error is logged at its end. */
+void dw_spawn(lua_State *L, dw_script *s, int nargs, dw_task *parent,
+              const dw_context *context);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* An exchange is one request in flight: the transaction with its arena, the
+ * match, the response, the error if there is one, the stage it is in, and what
+ * it waits for. dispatch.c moves it through its stages. Everything a request
+ * needs is freed with it. Owner: its connection, until dw_transaction_end.
+ * Thread: the loop's. */
+#ifndef DW_APP_EXCHANGE_H
+#define DW_APP_EXCHANGE_H
+
+#include "app/app.h"
+#include "app/hooks.h"
+#include "app/router.h"
+#include "http/connection.h"
+
+/* The life of a request (docs/lifecycle.md). A session is opened at the front
+ * of BEFORE's predecessor MATCH and saved behind AFTER: both are handlers of
+ * these stages, not stages of their own. */
+typedef enum dw_stage {
+  DW_STAGE_MATCH,
+  DW_STAGE_PREPROCESS,
+  DW_STAGE_BEFORE,
+  DW_STAGE_VIEW,      /* raises a kept routing error first */
+  DW_STAGE_ERROR,     /* the error's own handler */
+  DW_STAGE_SERVER_ERROR, /* the handler for 500 */
+  DW_STAGE_AFTER_THIS,
+  DW_STAGE_AFTER,
+  DW_STAGE_SEND,
+  DW_STAGE_STREAM,
+  DW_STAGE_REAP,      /* tasks that the request left behind are cancelled */
+  DW_STAGE_TEARDOWN,
+  DW_STAGE_END
+} dw_stage;
+
+typedef struct dw_error {
+  const dw_error_class *cls; /* NULL: no error */
+  int status;                /* effective; 0: no HTTP error */
+  const char *message;       /* of an error that C made: static or arena */
+  bool script;               /* the script holds its value */
+} dw_error;
+
+/* Watches an exchange from in-process: see client.h. ended_cb is called once,
+ * after teardown, while the exchange still exists. */
+typedef struct dw_observer dw_observer;
+struct dw_observer {
+  void (*ended_cb)(dw_observer *o, dw_exchange *x);
+  bool propagates; /* unhandled errors go to it rather than into a 500 */
+};
+
+struct dw_exchange {
+  dw_transaction http; /* first: the connection allocates the whole */
+  dw_app *app;
+  dw_server *server;
+  dw_observer *observer; /* NULL mostly */
+  dw_slice path;         /* decoded: see dw_path_decode */
+  dw_match match;
+  const dw_route *route; /* of match.rule; NULL without one */
+  dw_scope *scope;       /* the route's, else the app's */
+  dw_response *response; /* &plain, or one the script holds */
+  dw_response plain;
+  dw_error error;        /* being handled */
+  dw_error unhandled;    /* what teardown gets */
+  dw_handler *handler;   /* of an ERROR stage */
+  dw_hook_cursor cursor;
+  uint8_t stage;
+  bool running;          /* dispatch is on the stack */
+  bool pending;          /* dw_exchange_resume is awaited */
+  bool resumed;          /* it came while dispatch was on the stack */
+  uint8_t verdict;       /* that it came with */
+  bool cancelled;        /* the client went away, or the server stops */
+  bool timed_out;        /* REQUEST_TIMEOUT, or the route's */
+  bool failed_after;     /* an after hook has failed: later ones are logged */
+  bool handling;         /* an error handler has been called */
+  uint64_t max_content_length;
+  uint64_t started;      /* loop time, for the access log */
+  dw_timer timer;
+  void *script;          /* the runner's: a dw_task, once there is one */
+  void (*cancel_cb)(dw_exchange *x, void *data); /* of a pending C view */
+  void *cancel_data;
+  int error_slot;        /* the runner's: what it keeps of `unhandled` */
+};
+
+/* What a script engine does for an exchange beside its handlers. Set once on
+ * the server; all may be called only while x->script is set, except the first
+ * two. */
+typedef struct dw_runner {
+  /* The functions given to after_this_request, one a call; PASS when there are
+   * no more. */
+  dw_verdict (*after_this)(dw_exchange *x);
+  /* The next piece of a streamed body: writes it with dw_reply_write; DONE:
+   * there may be more, PASS: that was the end. */
+  dw_verdict (*next_piece)(dw_exchange *x);
+  /* Ends what the request left running: PASS, or PENDING. */
+  dw_verdict (*reap)(dw_exchange *x);
+  /* The running handler is to end soon: a cancellation, or (timeout) time is
+   * up. A teardown handler is not disturbed. */
+  void (*cancel)(dw_exchange *x, bool timeout);
+  /* From now on no cancellation is noticed, or (false) they are again. */
+  void (*shield)(dw_exchange *x, bool on);
+  /* For an unhandled error: its description for the default page (in the arena)
+   * and its headers into the response. */
+  void (*describe)(dw_exchange *x, dw_slice *description,
+                   dw_response *response);
+  /* Logs "Exception on /path [GET]" with x->error's traceback. */
+  void (*log_error)(dw_exchange *x, const char *where);
+  /* x->error becomes an InternalServerError with .original. */
+  void (*wrap_error)(dw_exchange *x);
+  /* Lets go of everything; x->script is NULL afterwards. */
+  void (*end)(dw_exchange *x);
+} dw_runner;
+
+/* A handler that had answered PENDING has ended. Never re-enters dispatch. */
+void dw_exchange_resume(dw_exchange *x, dw_verdict verdict);
+/* Sets x->error; the message is static or in the arena. Returns DW_FAILED. */
+dw_verdict dw_exchange_fail(dw_exchange *x, int status, const char *message);
+/* The request must end soon: client gone, server stopping. */
+void dw_exchange_cancel(dw_exchange *x);
+
+/* The server's events, by dispatch.c. */
+void dw_dispatch_request(dw_transaction *t);
+void dw_dispatch_drain(dw_transaction *t);
+
+static inline dw_exchange *dw_exchange_of(dw_transaction *t) {
+  return (dw_exchange *)t;
+}
+
+#endif

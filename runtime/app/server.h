@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* A server: an app on listeners. It accepts, counts connections, stops
+ * gracefully. Owner: the runtime. Thread: the loop's. */
+#ifndef DW_APP_SERVER_H
+#define DW_APP_SERVER_H
+
+#include "app/exchange.h"
+
+enum { DW_LISTENERS_MAX = 8 };
+
+struct dw_server {
+  dw_http http; /* first */
+  dw_app *app;
+  const dw_runner *runner; /* NULL: no script engine */
+  dw_log *log;
+  bool access_log;
+  dw_listener *listeners[DW_LISTENERS_MAX];
+  unsigned nlisteners;
+  unsigned closing; /* listeners whose close is under way */
+  bool stopping;
+  bool paused;      /* at MAX_CONNECTIONS */
+  dw_timer deadline;
+  void (*stopped_cb)(dw_server *s);
+  void *data;
+};
+
+int dw_server_new(dw_server **out, dw_loop *loop, dw_app *app,
+                  const dw_runner *runner);
+/* Only when stopped (or never started). */
+void dw_server_free(dw_server *s);
+int dw_server_listen(dw_server *s, const char *host, int port, int *bound);
+int dw_server_listen_unix(dw_server *s, const char *path);
+/* A connection that did not come through a listener: the in-memory pair's. */
+int dw_server_accept(dw_server *s, dw_stream *stream, dw_connection **out);
+/* Gracefully; a second call cuts at once. stopped_cb is called, from a later
+ * turn, when the last connection is closed. */
+void dw_server_stop(dw_server *s);
+/* Stopped, and nothing of it is left. */
+bool dw_server_idle(const dw_server *s);
+
+#endif

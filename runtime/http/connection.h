@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* An HTTP/1 connection and the transaction on it: one request and its answer.
+ * The connection turns a stream's bytes into transactions, one after another,
+ * and their answers into bytes; it keeps the deadlines. Above it, the server
+ * sees transactions only (HTTP/2's would look the same).
+ *
+ *   input:  scan head -> parse -> feed what is there of the body -> request_cb
+ *   answer: dw_reply* in any later turn, then dw_transaction_end
+ *
+ * Invariants: at most one transaction at a time; a connection without one
+ * holds no buffer unless half a head has arrived; no callback runs after
+ * dw_transaction_end. Owner: dw_http. Thread: the loop's. */
+#ifndef DW_HTTP_CONNECTION_H
+#define DW_HTTP_CONNECTION_H
+
+#include "base/list.h"
+#include "base/loop.h"
+#include "http/limits.h"
+#include "http/parser.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "http/writer.h"
+#include "net/stream.h"
+
+typedef struct dw_http dw_http;
+typedef struct dw_connection dw_connection;
+typedef struct dw_transaction dw_transaction;
+
+/* --- The body of a request ------------------------------------------------ */
+
+typedef struct dw_body {
+  dw_buffer data;     /* received and not yet taken */
+  uint64_t received;  /* in all */
+  bool ended;         /* the last byte is in data, or was taken */
+  bool wanted;        /* somebody waits: body_cb is called at news */
+  bool whole;         /* ... for all of it: no back-pressure below the limit */
+  bool continue_due;  /* 100 Continue has not been sent */
+  bool touched;       /* somebody has asked for it */
+  int failed;         /* 0, or why it will never end: see dw_body_fail */
+  const char *reason; /* of a failure with a status */
+} dw_body;
+
+/* --- A transaction -------------------------------------------------------- */
+
+typedef enum dw_reply_state {
+  DW_REPLY_NONE,   /* nothing was sent */
+  DW_REPLY_STREAM, /* the head was sent, the body follows */
+  DW_REPLY_DONE,   /* all was given to the connection */
+  DW_REPLY_CUT     /* the connection is to be closed in mid-answer */
+} dw_reply_state;
+
+struct dw_transaction {
+  dw_request request;
+  dw_connection *connection;
+  dw_body body;
+  dw_reply_state reply;
+  dw_framing framing;
+  bool bodiless;   /* the answer's body is not sent: HEAD, 204, 304 */
+  bool gone;       /* the client went away */
+  int status;      /* that was sent; 0 before */
+  uint64_t length; /* promised by Content-Length */
+  uint64_t sent;   /* body bytes given to the connection */
+};
+
+/* What a server does with transactions. None may be NULL. */
+typedef struct dw_http_events {
+  size_t size; /* of its own struct, which starts with a dw_transaction */
+  /* A request whose head passed all guards; its body may still be coming. */
+  void (*request_cb)(dw_transaction *t);
+  /* body.wanted: there is more, or the end, or a failure. wanted is reset. */
+  void (*body_cb)(dw_transaction *t);
+  /* A stream that was full (dw_reply_full) has room again. */
+  void (*drain_cb)(dw_transaction *t);
+  /* The client is gone: to be ended soon. At most once. */
+  void (*gone_cb)(dw_transaction *t);
+  /* A malformed request: fills in the answer. What was understood of it is in
+   * *request. status is a 4xx or 5xx. */
+  void (*reject_cb)(dw_http *h, const dw_request *request, int status,
+                    const char *reason, dw_response *response);
+  /* After the last use of a connection. */
+  void (*closed_cb)(dw_connection *c);
+} dw_http_events;
+
+/* What all connections of a server share. */
+struct dw_http {
+  dw_loop *loop;
+  dw_allocator *alloc;
+  dw_limits *limits;
+  const dw_http_events *events;
+  void *data;          /* the server */
+  dw_list connections; /* all */
+  size_t count;        /* of them */
+  size_t active;       /* transactions */
+  void *blocks;        /* free blocks of transactions */
+  size_t spare;        /* their number */
+  bool stopping;       /* no keep-alive any more */
+};
+
+void dw_http_init(dw_http *h, dw_loop *loop, dw_limits *limits,
+                  const dw_http_events *events, void *data);
+void dw_http_deinit(dw_http *h); /* all connections must be closed */
+/* From now on idle connections close, busy ones after their answer. */
+void dw_http_stop(dw_http *h);
+/* Cuts all that is left. */
+void dw_http_cut(dw_http *h);
+
+typedef enum dw_connection_state {
+  DW_CONNECTION_HEAD,   /* between requests, or in the middle of a head */
+  DW_CONNECTION_BUSY,   /* a transaction is under way */
+  DW_CONNECTION_DRAIN,  /* it is answered; the rest of its body is swallowed */
+  DW_CONNECTION_FLUSH,  /* closes once everything is sent */
+  DW_CONNECTION_LINGER, /* our side has ended; the peer's rest is swallowed */
+  DW_CONNECTION_CLOSED
+} dw_connection_state;
+
+struct dw_connection {
+  dw_http *http;
+  dw_stream *stream;
+  dw_list node;
+  dw_transaction *transaction;
+  void *data; /* the owner's; NULL at first */
+  /* Private from here on. */
+  dw_parser parser;
+  dw_buffer in;  /* what arrived and could not be used yet */
+  dw_buffer out; /* what is to be sent at the next flush */
+  size_t scanned; /* of in, by the parser */
+  dw_timer timer;
+  uint64_t deadline; /* UINT64_MAX: none */
+  dw_deferred flusher;
+  uint64_t drained;  /* bytes swallowed in DRAIN and LINGER */
+  uint8_t state;
+  bool keep_alive;   /* after the current transaction */
+  bool processing;   /* the input loop is on the stack */
+  bool reading;
+  bool ended;        /* the peer has sent its last byte */
+  bool waiting_drain;/* drain_cb is due */
+};
+
+/* Takes over a stream, fails or not. 0 or DW_ENOMEM. */
+int dw_connection_open(dw_http *h, dw_stream *s, dw_connection **out);
+/* Cuts: RST or a bare close. A transaction under way gets gone_cb. */
+void dw_connection_cut(dw_connection *c);
+
+/* --- Using a transaction --------------------------------------------------- */
+
+/* Asks for more of the body than is in body.data (whole: for all of it):
+ * body_cb is called in a later turn when there is news. Not if it has ended or
+ * failed. */
+void dw_body_want(dw_transaction *t, bool whole);
+/* Takes len bytes from the front of body.data. */
+void dw_body_take(dw_transaction *t, size_t len);
+
+/* Answers with status, headers and bytes (or no body). 0, or DW_ENOMEM: then
+ * nothing was sent, and a smaller answer may be tried. */
+int dw_reply(dw_transaction *t, dw_response *response);
+/* Starts a streamed answer. 0, or DW_ENOMEM as above. Then: */
+int dw_reply_start(dw_transaction *t, dw_response *response);
+/* Sends a piece; it is copied. 0, DW_ENOMEM, DEWAR_ETOOBIG (more than was
+ * promised by Content-Length), or DEWAR_ECLOSED (the client is gone). */
+int dw_reply_write(dw_transaction *t, dw_slice bytes);
+/* Whether the writer should wait for drain_cb before it writes more. */
+bool dw_reply_full(dw_transaction *t);
+int dw_reply_finish(dw_transaction *t); /* 0 or DEWAR_EMISUSE: too short */
+/* Cuts the answer off: the connection will close so that the client can tell
+ * (RFC 9112, 8). */
+void dw_reply_cut(dw_transaction *t);
+/* Sends now what was given so far, if the caller is going to wait. */
+void dw_reply_flush(dw_transaction *t);
+
+/* The transaction is over: frees it; the connection goes on. An unfinished
+ * answer is cut. */
+void dw_transaction_end(dw_transaction *t);
+
+/* Between the files of http/ only. */
+int dw_connection_flush(dw_connection *c);
+void dw_connection_deadline(dw_connection *c, uint64_t ms); /* 0: none */
+void dw_connection_input(dw_connection *c); /* goes on with held bytes */
+void dw_connection_update_reading(dw_connection *c);
+void dw_connection_finish(dw_connection *c); /* flush, end, linger, close */
+void dw_body_feed_end(dw_transaction *t);
+void dw_body_fail(dw_transaction *t, int failed, const char *reason);
+
+#endif
