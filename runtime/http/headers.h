@@ -22,6 +22,10 @@ size_t dw_header_count(const dw_header *list, size_t n, dw_slice name);
 bool dw_header_join(const dw_header *list, size_t n, dw_slice name,
                     dw_arena *arena, dw_slice *out, bool *failed);
 
+/* Takes the next element of a comma-separated list off *rest, trimmed; empty
+ * elements too. false: there is none left. Quoted strings are not looked at. */
+bool dw_list_next(dw_slice *rest, dw_slice *element);
+
 /* The owned list. Slices that are read from it are borrowed until it changes.
  * Common names ("Content-Type"...) and small lists must be cheap. */
 typedef struct dw_headers {
@@ -39,8 +43,11 @@ int dw_headers_add(dw_headers *h, dw_slice name, dw_slice value);
 int dw_headers_set(dw_headers *h, dw_slice name, dw_slice value);
 bool dw_headers_remove(dw_headers *h, dw_slice name); /* all of them */
 const dw_header *dw_headers_find(const dw_headers *h, dw_slice name);
-/* Vary and the like: adds token to the comma-separated value if missing. */
+/* Vary and the like: adds token to the comma-separated value if neither it nor
+ * "*" is there. */
 int dw_headers_add_token(dw_headers *h, dw_slice name, dw_slice token);
-int dw_headers_copy(dw_headers *to, const dw_headers *from); /* set each name */
+/* Sets each name of from in to, with all its values. to != from. A failure may
+ * leave a part of them set. */
+int dw_headers_copy(dw_headers *to, const dw_headers *from);
 
 #endif

@@ -34,16 +34,33 @@ dw_slice dw_method_name(dw_method m);
 
 /* "Not Found"; "" for a code without a registered phrase. */
 dw_slice dw_status_phrase(int status);
+/* "HTTP/1.1 404 Not Found\r\n"; "" for a code without a registered phrase. */
+dw_slice dw_status_line(int status);
 /* Responses that never have a body: 1xx, 204, 304 (RFC 9110, 6.4.1). */
 static inline bool dw_status_bodiless(int status) {
   return status < 200 || status == 204 || status == 304;
 }
 
-/* tchar: RFC 9110, 5.6.2. */
+/* Classes of characters, as bits of dw_char_classes. */
+enum {
+  DW_CHAR_TCHAR = 1,  /* of tokens: RFC 9110, 5.6.2 */
+  DW_CHAR_FIELD = 2,  /* of field values: HTAB, SP, VCHAR, obs-text */
+  DW_CHAR_TARGET = 4, /* of request targets: VCHAR but "<>\# */
+  DW_CHAR_HOST = 8,   /* of names and IPv4 addresses: unreserved */
+  DW_CHAR_UNRESERVED = 8,
+  DW_CHAR_HEX = 16
+};
+extern const unsigned char dw_char_classes[256];
+
+static inline bool dw_is_tchar(unsigned char c) {
+  return dw_char_classes[c] & DW_CHAR_TCHAR;
+}
+/* Whether all characters are of one of these classes; true for "". */
+bool dw_is_all(dw_slice s, int classes);
 bool dw_is_token(dw_slice s); /* not empty, tchars only */
-bool dw_is_tchar(unsigned char c);
-/* A header's value may hold: HTAB, SP, VCHAR, obs-text. */
-bool dw_is_field_value(dw_slice s);
+static inline bool dw_is_field_value(dw_slice s) {
+  return dw_is_all(s, DW_CHAR_FIELD);
+}
 int dw_hex_digit(unsigned char c); /* 0..15, or -1 */
 
 #endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* The defaults of limits.h. */
+#include "http/limits.h"
+
+enum { SECOND = 1000, KIB = 1024, MIB = 1024 * 1024 };
+
+void dw_limits_init(dw_limits *l) {
+  *l = (dw_limits){
+      .header_timeout = 10 * SECOND,
+      .body_timeout = 60 * SECOND,
+      .keep_alive_timeout = 75 * SECOND,
+      .write_timeout = 60 * SECOND,
+      .request_timeout = 0,
+      .shutdown_timeout = 10 * SECOND,
+      .max_content_length = 16 * MIB,
+      .max_target_size = 8 * KIB,
+      .max_header_size = 16 * KIB,
+      .max_headers = 100,
+      .max_trailer_size = 4 * KIB,
+      .max_connections = 0,
+      .cancel_on_disconnect = true,
+  };
+}
