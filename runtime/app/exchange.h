@@ -26,8 +26,10 @@ typedef enum dw_stage {
   DW_STAGE_AFTER,
   DW_STAGE_SEND,
   DW_STAGE_STREAM,
-  DW_STAGE_REAP,      /* tasks that the request left behind are cancelled */
+  DW_STAGE_CLOSE_BODY, /* a stream's generator is closed, finished or not */
+  DW_STAGE_REAP,       /* tasks that the request left behind are cancelled */
   DW_STAGE_TEARDOWN,
+  DW_STAGE_REAP_AGAIN, /* ... and those that teardown left */
   DW_STAGE_END
 } dw_stage;
 
@@ -62,6 +64,7 @@ struct dw_exchange {
   dw_handler *handler;   /* of an ERROR stage */
   dw_hook_cursor cursor;
   uint8_t stage;
+  uint8_t after;         /* the stage behind SERVER_ERROR */
   bool running;          /* dispatch is on the stack */
   bool pending;          /* dw_exchange_resume is awaited */
   bool resumed;          /* it came while dispatch was on the stack */
@@ -69,10 +72,14 @@ struct dw_exchange {
   bool cancelled;        /* the client went away, or the server stops */
   bool timed_out;        /* REQUEST_TIMEOUT, or the route's */
   bool failed_after;     /* an after hook has failed: later ones are logged */
-  bool handling;         /* an error handler has been called */
+  bool propagated;       /* the observer gets the error, nothing is sent */
   uint64_t max_content_length;
   uint64_t started;      /* loop time, for the access log */
   dw_timer timer;
+  void (*body_cb)(dw_exchange *x); /* who reads the body: news of it */
+  void *body_data;
+  void (*drain_cb)(dw_exchange *x); /* of a writer that waits by itself */
+  void *drain_data;
   void *script;          /* the runner's: a dw_task, once there is one */
   void (*cancel_cb)(dw_exchange *x, void *data); /* of a pending C view */
   void *cancel_data;
@@ -80,8 +87,7 @@ struct dw_exchange {
 };
 
 /* What a script engine does for an exchange beside its handlers. Set once on
- * the server; all may be called only while x->script is set, except the first
- * two. */
+ * the server; called only while x->script is set. */
 typedef struct dw_runner {
   /* The functions given to after_this_request, one a call; PASS when there are
    * no more. */
@@ -89,19 +95,25 @@ typedef struct dw_runner {
   /* The next piece of a streamed body: writes it with dw_reply_write; DONE:
    * there may be more, PASS: that was the end. */
   dw_verdict (*next_piece)(dw_exchange *x);
+  /* Closes a streamed body: PASS, PENDING, or FAILED, which is logged. */
+  dw_verdict (*close_body)(dw_exchange *x);
   /* Ends what the request left running: PASS, or PENDING. */
   dw_verdict (*reap)(dw_exchange *x);
   /* The running handler is to end soon: a cancellation, or (timeout) time is
    * up. A teardown handler is not disturbed. */
   void (*cancel)(dw_exchange *x, bool timeout);
-  /* From now on no cancellation is noticed, or (false) they are again. */
-  void (*shield)(dw_exchange *x, bool on);
+  /* A cancellation has been dealt with: what follows may wait again. */
+  void (*uncancel)(dw_exchange *x);
+  /* From now on no cancellation is noticed. */
+  void (*shield)(dw_exchange *x);
   /* For an unhandled error: its description for the default page (in the arena)
    * and its headers into the response. */
   void (*describe)(dw_exchange *x, dw_slice *description,
                    dw_response *response);
   /* Logs "Exception on /path [GET]" with x->error's traceback. */
   void (*log_error)(dw_exchange *x, const char *where);
+  /* x->error is the unhandled one, from now on kept apart for teardown. */
+  void (*keep_error)(dw_exchange *x);
   /* x->error becomes an InternalServerError with .original. */
   void (*wrap_error)(dw_exchange *x);
   /* Lets go of everything; x->script is NULL afterwards. */
@@ -115,9 +127,25 @@ dw_verdict dw_exchange_fail(dw_exchange *x, int status, const char *message);
 /* The request must end soon: client gone, server stopping. */
 void dw_exchange_cancel(dw_exchange *x);
 
-/* The server's events, by dispatch.c. */
-void dw_dispatch_request(dw_transaction *t);
-void dw_dispatch_drain(dw_transaction *t);
+/* Moves it on until it is pending or at its end. */
+void dw_dispatch(dw_exchange *x);
+/* The server's events (exchange.c). */
+void dw_exchange_request(dw_transaction *t);
+void dw_exchange_body(dw_transaction *t);
+void dw_exchange_drain(dw_transaction *t);
+void dw_exchange_gone(dw_transaction *t);
+/* The last stage: tells the observer and the log, frees. */
+void dw_exchange_end(dw_exchange *x);
+
+/* Answers that C makes (answer.c); 0 or DW_ENOMEM. */
+int dw_answer_error(dw_exchange *x);    /* the default page of x->error */
+int dw_answer_redirect(dw_exchange *x); /* match.location */
+int dw_answer_options(dw_exchange *x);  /* match.allowed */
+int dw_answer_allow(dw_exchange *x);    /* Allow, unless the answer has it */
+/* Sorted names of a set of methods, "GET, HEAD". */
+int dw_allow_text(uint64_t methods, dw_buffer *out);
+/* Logs an error that no handler dealt with. */
+void dw_exchange_log(dw_exchange *x, const char *what);
 
 static inline dw_exchange *dw_exchange_of(dw_transaction *t) {
   return (dw_exchange *)t;

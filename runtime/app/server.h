@@ -20,6 +20,7 @@ struct dw_server {
   bool stopping;
   bool paused;      /* at MAX_CONNECTIONS */
   dw_timer deadline;
+  /* From a later turn than the stop, unless nothing was open: then not. */
   void (*stopped_cb)(dw_server *s);
   void *data;
 };

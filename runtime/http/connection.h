@@ -128,6 +128,7 @@ struct dw_connection {
   uint64_t deadline; /* UINT64_MAX: none */
   dw_deferred flusher;
   uint64_t drained;  /* bytes swallowed in DRAIN and LINGER */
+  size_t unsent;     /* of a write deadline: queued when it was set */
   uint8_t state;
   bool keep_alive;   /* after the current transaction */
   bool processing;   /* the input loop is on the stack */
@@ -177,7 +178,6 @@ void dw_connection_deadline(dw_connection *c, uint64_t ms); /* 0: none */
 void dw_connection_input(dw_connection *c); /* goes on with held bytes */
 void dw_connection_update_reading(dw_connection *c);
 void dw_connection_finish(dw_connection *c); /* flush, end, linger, close */
-void dw_body_feed_end(dw_transaction *t);
 void dw_body_fail(dw_transaction *t, int failed, const char *reason);
 
 #endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* The app: owns its router, scopes and routes. */
+#include "app/app.h"
+
+#include "base/error.h"
+
+int dw_app_new(dw_app **out, dw_allocator *a) {
+  dw_app *app = dw_zalloc(a, sizeof *app);
+  *out = NULL;
+  if (!app) return DW_ENOMEM;
+  app->alloc = a;
+  dw_list_init(&app->scopes);
+  dw_list_init(&app->routes);
+  dw_limits_init(&app->limits);
+  if (dw_router_new(&app->router, a) < 0 ||
+      dw_scope_new(&app->scope, a, NULL, DW_EMPTY) < 0) {
+    dw_app_free(app);
+    return DW_ENOMEM;
+  }
+  *out = app;
+  return 0;
+}
+
+static void route_free(dw_route *route, dw_allocator *a) {
+  dw_list_remove(&route->node);
+  if (route->view) route->view->free(route->view, a);
+  dw_free(a, route, sizeof *route);
+}
+
+void dw_app_free(dw_app *app) {
+  if (!app) return;
+  dw_list *n;
+  while ((n = dw_list_shift(&app->routes)))
+    route_free(DW_CONTAINER(n, dw_route, node), app->alloc);
+  while ((n = dw_list_shift(&app->scopes)))
+    dw_scope_free(DW_CONTAINER(n, dw_scope, node), app->alloc);
+  dw_scope_free(app->scope, app->alloc);
+  dw_router_free(app->router);
+  dw_free(app->alloc, app, sizeof *app);
+}
+
+int dw_app_add_route(dw_app *app, dw_rule_options *options, dw_handler *view,
+                     dw_scope *scope, dw_route **out, dw_buffer *message) {
+  dw_route *route = dw_zalloc(app->alloc, sizeof *route);
+  *out = NULL;
+  if (!route) {
+    if (view) view->free(view, app->alloc);
+    return DW_ENOMEM;
+  }
+  dw_list_init(&route->node);
+  route->view = view;
+  route->scope = scope ? scope : app->scope;
+  options->data = route;
+  const dw_rule *rule;
+  int code = app->frozen
+                 ? DEWAR_EMISUSE
+                 : dw_router_add(app->router, options, &rule, message);
+  if (code < 0) {
+    route_free(route, app->alloc);
+    return code;
+  }
+  dw_list_push(&app->routes, &route->node);
+  *out = route;
+  return 0;
+}
+
+int dw_app_add_scope(dw_app *app, dw_scope *parent, dw_slice name,
+                     dw_scope **out) {
+  *out = NULL;
+  if (app->frozen) return DEWAR_EMISUSE;
+  if (parent && parent->depth + 1 >= DW_SCOPES_MAX) return DEWAR_ETOOBIG;
+  int code = dw_scope_new(out, app->alloc, parent ? parent : app->scope, name);
+  if (code == 0) dw_list_push(&app->scopes, &(*out)->node);
+  return code;
+}

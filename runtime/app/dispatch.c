@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+/* Dispatch: a request's life as a state machine. Each stage is a function that
+ * does the next piece of work and gives a verdict; `moves` says where that
+ * leads. A pending stage returns to the loop; dw_exchange_resume goes on with
+ * its verdict. The order of stages is the one of docs/lifecycle.md.
+ *
+ *   match -> preprocess -> before -> view -> after this -> after -> send
+ *     -> stream -> close body -> reap -> teardown -> reap again -> end
+ *                 \-> error / server error -> after this ... */
+#include "app/exchange.h"
+
+#include "app/server.h"
+#include "base/error.h"
+
+static const dw_hook_cursor at_start;
+
+static const dw_runner *runner(dw_exchange *x) { return x->server->runner; }
+
+static void go(dw_exchange *x, dw_stage stage) {
+  x->stage = stage;
+  x->cursor = at_start;
+}
+
+/* --- Before the answer ------------------------------------------------------- */
+
+static dw_verdict match(dw_exchange *x) {
+  dw_request *r = &x->http.request;
+  dw_match_query query = {.method = r->method,
+                          .host = r->host,
+                          .raw_path = r->raw_path,
+                          .query = r->query};
+  if (r->asterisk) {
+    x->path = r->raw_path;
+    x->match.kind = DW_MATCH_OPTIONS;
+    x->match.allowed = DW_METHOD_BIT(DW_METHOD_OPTIONS);
+    return DW_PASS;
+  }
+  if (dw_router_match(x->app->router, &query, &r->arena, &x->match) < 0)
+    return dw_exchange_fail(x, 503, "out of memory");
+  if (dw_path_decode(r->raw_path, &r->arena, &x->path) < 0)
+    x->path = r->raw_path;
+  if (x->match.kind == DW_MATCH_FOUND) {
+    x->route = dw_rule_data(x->match.rule);
+    x->scope = x->route->scope;
+    if (x->route->has_max_content_length)
+      x->max_content_length = x->route->max_content_length;
+  }
+  uint64_t timeout = x->route && x->route->timeout
+                         ? x->route->timeout
+                         : x->app->limits.request_timeout;
+  if (timeout) dw_timer_start(x->server->http.loop, &x->timer, timeout);
+  return DW_PASS;
+}
+
+/* The next hook, or PASS when there are no more: `more` tells them apart. */
+static dw_verdict call_next(dw_exchange *x, dw_hook hook, bool reverse,
+                            bool *more) {
+  dw_handler *h = dw_hook_next(x->scope, hook, reverse, &x->cursor);
+  *more = h != NULL;
+  return h ? h->call(h, x) : DW_PASS;
+}
+
+static dw_verdict answer(dw_exchange *x, int code) {
+  return code < 0 ? dw_exchange_fail(x, 503, "out of memory") : DW_DONE;
+}
+
+static dw_verdict view(dw_exchange *x) {
+  switch (x->match.kind) {
+  case DW_MATCH_FOUND:
+    return x->route->view->call(x->route->view, x);
+  case DW_MATCH_OPTIONS:
+    return answer(x, dw_answer_options(x));
+  case DW_MATCH_REDIRECT:
+    return answer(x, dw_answer_redirect(x));
+  case DW_MATCH_NOT_FOUND:
+    return dw_exchange_fail(x, 404, NULL);
+  case DW_MATCH_NOT_ALLOWED:
+    return dw_exchange_fail(x, 405, NULL);
+  case DW_MATCH_BAD_PATH:
+    return dw_exchange_fail(x, 400, "The path has an invalid escape.");
+  case DW_MATCH_WEBSOCKET:
+    return dw_exchange_fail(x, 400, "This address speaks WebSocket only.");
+  case DW_MATCH_FAILED:
+    break;
+  }
+  return dw_exchange_fail(x, 500, "A converter of the route failed.");
+}
+
+/* --- Errors -------------------------------------------------------------------- */
+
+/* The first unhandled error is the one that teardown gets. */
+static void keep_unhandled(dw_exchange *x) {
+  if (x->unhandled.cls) return;
+  x->unhandled = x->error;
+  if (x->script && x->error.script) runner(x)->keep_error(x);
+}
+
+/* What no handler dealt with: teardown gets it, the log has it, and the handler
+ * for 500 answers, or a test gets it raised. */
+static void server_error(dw_exchange *x) {
+  keep_unhandled(x);
+  dw_exchange_log(x, "Exception on");
+  if (x->app->testing && x->observer && x->observer->propagates) {
+    x->propagated = true;
+    go(x, DW_STAGE_CLOSE_BODY);
+    return;
+  }
+  if (x->script) runner(x)->wrap_error(x);
+  x->error.cls = dw_error_for_status(500);
+  x->error.status = 500;
+  x->error.message = NULL;
+  x->handler = dw_scope_find_error(x->scope, x->error.cls, 500);
+  if (x->handler) {
+    x->stage = DW_STAGE_SERVER_ERROR; /* keeps an after hook's cursor */
+    return;
+  }
+  x->stage = x->after;
+  if (dw_answer_error(x) < 0) go(x, DW_STAGE_CLOSE_BODY);
+}
+
+/* Nobody is left to answer: neither error handlers nor after hooks run. */
+static void cancelled(dw_exchange *x) {
+  if (x->error.cls != &dw_error_cancelled)
+    x->error = (dw_error){.cls = &dw_error_cancelled};
+  keep_unhandled(x);
+  go(x, DW_STAGE_CLOSE_BODY);
+}
+
+/* An error of a view or a hook before it. */
+static void route_error(dw_exchange *x) {
+  if (x->error.cls == &dw_error_cancelled && x->timed_out) {
+    if (x->script) runner(x)->uncancel(x);
+    dw_exchange_fail(x, 503, "The request took too long.");
+  }
+  x->handler = dw_scope_find_error(x->scope, x->error.cls, x->error.status);
+  if (x->handler) {
+    go(x, DW_STAGE_ERROR);
+  } else if (x->error.status && x->error.cls != &dw_error_cancelled) {
+    go(x, DW_STAGE_AFTER_THIS);
+    if (dw_answer_error(x) < 0) go(x, DW_STAGE_CLOSE_BODY);
+  } else {
+    server_error(x);
+  }
+}
+
+/* A handler for errors failed itself. */
+static void handler_failed(dw_exchange *x) {
+  if (x->stage == DW_STAGE_ERROR) {
+    server_error(x);
+    return;
+  }
+  dw_exchange_log(x, "The handler for 500 failed on");
+  x->error = (dw_error){.cls = dw_error_for_status(500), .status = 500};
+  x->stage = x->after;
+  if (dw_answer_error(x) < 0) go(x, DW_STAGE_CLOSE_BODY);
+}
+
+/* An after hook failed: the answer becomes a 500, once, and passes the hooks
+ * that have not run yet. */
+static void after_failed(dw_exchange *x) {
+  if (x->failed_after) {
+    dw_exchange_log(x, "An after_request function failed on");
+    return;
+  }
+  x->failed_after = true;
+  x->after = x->stage;
+  server_error(x);
+}
+
+/* --- Sending -------------------------------------------------------------------- */
+
+static dw_verdict transmit(dw_exchange *x) {
+  dw_transaction *t = &x->http;
+  dw_timer_stop(x->server->http.loop, &x->timer);
+  bool stream = x->response->kind == DW_BODY_STREAM;
+  if (x->response->status == 405 && x->match.kind == DW_MATCH_NOT_ALLOWED)
+    dw_answer_allow(x);
+  int code = stream ? dw_reply_start(t, x->response)
+                    : dw_reply(t, x->response);
+  if (code == DW_ENOMEM) {
+    dw_response_clear_body(x->response);
+    dw_headers_deinit(&x->response->headers);
+    dw_response_set_status(x->response, 503, DW_EMPTY);
+    code = dw_reply(t, x->response);
+    stream = false;
+  }
+  if (code < 0) dw_reply_cut(t);
+  return stream && code == 0 ? DW_DONE : DW_PASS;
+}
+
+static dw_verdict pump(dw_exchange *x) {
+  if (x->http.bodiless) return DW_PASS;
+  if (dw_reply_full(&x->http)) return DW_PENDING; /* drained: DW_DONE */
+  return runner(x)->next_piece(x);
+}
+
+static void stream_failed(dw_exchange *x) {
+  keep_unhandled(x);
+  if (x->error.cls != &dw_error_cancelled)
+    dw_exchange_log(x, "Exception while streaming the body of");
+  dw_reply_cut(&x->http);
+}
+
+/* A body that ended before its Content-Length has been cut off. */
+static void stream_too_short(dw_exchange *x) {
+  x->error = (dw_error){.cls = &dw_error_base,
+                        .message = "the body is shorter than its "
+                                   "Content-Length"};
+  stream_failed(x);
+}
+
+static dw_verdict reap(dw_exchange *x) {
+  return x->script ? runner(x)->reap(x) : DW_PASS;
+}
+
+/* --- The machine ------------------------------------------------------------------ */
+
+/* Does the stage's next piece of work. *more: the stage goes on after it. */
+static dw_verdict work(dw_exchange *x, bool *more) {
+  switch ((dw_stage)x->stage) {
+  case DW_STAGE_MATCH:
+    return match(x);
+  case DW_STAGE_PREPROCESS:
+    return call_next(x, DW_HOOK_PREPROCESS, false, more);
+  case DW_STAGE_BEFORE:
+    return call_next(x, DW_HOOK_BEFORE, false, more);
+  case DW_STAGE_VIEW:
+    return view(x);
+  case DW_STAGE_ERROR:
+  case DW_STAGE_SERVER_ERROR:
+    return x->handler->call(x->handler, x);
+  case DW_STAGE_AFTER_THIS: {
+    dw_verdict v = x->script ? runner(x)->after_this(x) : DW_PASS;
+    *more = v != DW_PASS;
+    return v;
+  }
+  case DW_STAGE_AFTER:
+    return call_next(x, DW_HOOK_AFTER, true, more);
+  case DW_STAGE_SEND:
+    return transmit(x);
+  case DW_STAGE_STREAM:
+    return pump(x);
+  case DW_STAGE_CLOSE_BODY:
+    return x->script ? runner(x)->close_body(x) : DW_PASS;
+  case DW_STAGE_REAP:
+  case DW_STAGE_REAP_AGAIN:
+    return reap(x);
+  case DW_STAGE_TEARDOWN:
+    return call_next(x, DW_HOOK_TEARDOWN, true, more);
+  case DW_STAGE_END:
+    break;
+  }
+  return DW_PASS;
+}
+
+/* A stage that failed: where the error goes. */
+static void move_failed(dw_exchange *x) {
+  switch ((dw_stage)x->stage) {
+  case DW_STAGE_MATCH:
+  case DW_STAGE_PREPROCESS:
+  case DW_STAGE_BEFORE:
+  case DW_STAGE_VIEW:
+    route_error(x);
+    break;
+  case DW_STAGE_ERROR:
+  case DW_STAGE_SERVER_ERROR:
+    handler_failed(x);
+    break;
+  case DW_STAGE_AFTER_THIS:
+  case DW_STAGE_AFTER:
+    after_failed(x);
+    break;
+  case DW_STAGE_STREAM:
+    stream_failed(x);
+    go(x, DW_STAGE_CLOSE_BODY);
+    break;
+  case DW_STAGE_CLOSE_BODY:
+    dw_exchange_log(x, "Closing the body failed on");
+    go(x, DW_STAGE_REAP);
+    break;
+  case DW_STAGE_TEARDOWN:
+    dw_exchange_log(x, "A teardown_request function failed on");
+    break; /* all of them run */
+  case DW_STAGE_SEND:
+  case DW_STAGE_REAP:
+  case DW_STAGE_REAP_AGAIN:
+  case DW_STAGE_END:
+    go(x, DW_STAGE_END);
+    break;
+  }
+}
+
+/* A stage that is over: what follows it. */
+static void move_on(dw_exchange *x, dw_verdict v) {
+  switch ((dw_stage)x->stage) {
+  case DW_STAGE_MATCH:
+    go(x, DW_STAGE_PREPROCESS);
+    break;
+  case DW_STAGE_PREPROCESS:
+    go(x, DW_STAGE_BEFORE);
+    break;
+  case DW_STAGE_BEFORE:
+    go(x, v == DW_DONE ? DW_STAGE_AFTER_THIS : DW_STAGE_VIEW);
+    break;
+  case DW_STAGE_VIEW:
+  case DW_STAGE_ERROR:
+    go(x, DW_STAGE_AFTER_THIS);
+    break;
+  case DW_STAGE_SERVER_ERROR:
+    x->stage = x->after; /* with the cursor it had */
+    break;
+  case DW_STAGE_AFTER_THIS:
+    go(x, DW_STAGE_AFTER);
+    break;
+  case DW_STAGE_AFTER:
+    go(x, DW_STAGE_SEND);
+    break;
+  case DW_STAGE_SEND:
+    go(x, v == DW_DONE ? DW_STAGE_STREAM : DW_STAGE_CLOSE_BODY);
+    break;
+  case DW_STAGE_STREAM:
+    if (v == DW_DONE) break; /* there may be more */
+    if (dw_reply_finish(&x->http) < 0) stream_too_short(x);
+    go(x, DW_STAGE_CLOSE_BODY);
+    break;
+  case DW_STAGE_CLOSE_BODY:
+    go(x, DW_STAGE_REAP);
+    break;
+  case DW_STAGE_REAP:
+    go(x, DW_STAGE_TEARDOWN);
+    if (x->script) runner(x)->shield(x);
+    break;
+  case DW_STAGE_TEARDOWN:
+    go(x, DW_STAGE_REAP_AGAIN);
+    break;
+  case DW_STAGE_REAP_AGAIN:
+  case DW_STAGE_END:
+    go(x, DW_STAGE_END);
+    break;
+  }
+}
+
+/* Whether the stage is one of a walk through hooks that goes on with the next
+ * one after this verdict. */
+static bool walks_on(dw_exchange *x, dw_verdict v) {
+  switch ((dw_stage)x->stage) {
+  case DW_STAGE_PREPROCESS:
+  case DW_STAGE_AFTER_THIS:
+  case DW_STAGE_AFTER:
+  case DW_STAGE_TEARDOWN:
+    return true;
+  case DW_STAGE_BEFORE:
+    return v != DW_DONE;
+  default:
+    return false;
+  }
+}
+
+void dw_dispatch(dw_exchange *x) {
+  x->running = true;
+  while (x->stage != DW_STAGE_END) {
+    bool more = true;
+    dw_verdict v;
+    if (x->resumed) {
+      v = (dw_verdict)x->verdict;
+      x->resumed = false;
+    } else {
+      v = work(x, &more);
+      if (v == DW_PENDING) {
+        x->pending = true;
+        if (!x->resumed) break;
+        continue;
+      }
+    }
+    x->pending = false;
+    if (x->cancelled && x->stage <= DW_STAGE_STREAM)
+      cancelled(x);
+    else if (v == DW_FAILED)
+      move_failed(x);
+    else if (!(more && walks_on(x, v)))
+      move_on(x, v);
+  }
+  x->running = false;
+  if (x->stage == DW_STAGE_END) dw_exchange_end(x);
+}

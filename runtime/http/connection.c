@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: MIT */
+/* The connection: its input loop, its states and its deadlines. Answers are in
+ * reply.c, bodies in body.c. */
+#include "http/connection.h"
+
+#include "base/error.h"
+
+enum {
+  HOLD_MAX = 64 * 1024,        /* pipelined bytes kept behind a request */
+  LINGER_TIME = 2000,          /* ms that a closed peer may go on sending */
+  LINGER_MAX = 512 * 1024,     /* bytes it may send meanwhile */
+  SPARE_BLOCKS = 64,           /* of transactions, kept for the next ones */
+  BLOCK_SIZE = 2048            /* a transaction and its arena's first part */
+};
+
+typedef struct block {
+  struct block *next;
+} block;
+
+/* --- What connections share ------------------------------------------------- */
+
+void dw_http_init(dw_http *h, dw_loop *loop, dw_limits *limits,
+                  const dw_http_events *events, void *data) {
+  memset(h, 0, sizeof *h);
+  h->loop = loop;
+  h->alloc = loop->alloc;
+  h->limits = limits;
+  h->events = events;
+  h->data = data;
+  dw_list_init(&h->connections);
+}
+
+void dw_http_deinit(dw_http *h) {
+  while (h->blocks) {
+    block *b = h->blocks;
+    h->blocks = b->next;
+    dw_free(h->alloc, b, BLOCK_SIZE);
+  }
+  h->spare = 0;
+}
+
+/* --- Transactions ------------------------------------------------------------ */
+
+static dw_transaction *transaction_new(dw_connection *c) {
+  dw_http *h = c->http;
+  size_t size = h->events->size;
+  block *b = h->blocks;
+  if (b) {
+    h->blocks = b->next;
+    h->spare--;
+  } else if (!(b = dw_alloc(h->alloc, BLOCK_SIZE))) {
+    return NULL;
+  }
+  dw_transaction *t = (dw_transaction *)b;
+  memset(t, 0, size);
+  dw_arena_init(&t->request.arena, h->alloc, (char *)b + size,
+                BLOCK_SIZE - size);
+  dw_buffer_init(&t->body.data, h->alloc, 0);
+  t->connection = c;
+  c->transaction = t;
+  h->active++;
+  return t;
+}
+
+static void transaction_free(dw_transaction *t) {
+  dw_http *h = t->connection->http;
+  block *b = (block *)t;
+  t->connection->transaction = NULL;
+  dw_buffer_deinit(&t->body.data);
+  dw_arena_deinit(&t->request.arena);
+  h->active--;
+  if (h->spare < SPARE_BLOCKS) {
+    b->next = h->blocks;
+    h->blocks = b;
+    h->spare++;
+  } else {
+    dw_free(h->alloc, b, BLOCK_SIZE);
+  }
+}
+
+/* --- Deadlines ---------------------------------------------------------------- */
+
+/* A later deadline only stores a number: the timer notices when it fires. */
+void dw_connection_deadline(dw_connection *c, uint64_t ms) {
+  dw_loop *loop = c->http->loop;
+  if (ms == 0) {
+    c->deadline = UINT64_MAX;
+    return;
+  }
+  c->deadline = dw_loop_now(loop) + ms;
+  if (!dw_timer_active(&c->timer) || c->timer.due > c->deadline)
+    dw_timer_start(loop, &c->timer, ms);
+}
+
+/* --- Closing -------------------------------------------------------------------- */
+
+static void connection_free(dw_connection *c) {
+  dw_http *h = c->http;
+  dw_list_remove(&c->node);
+  h->count--;
+  h->events->closed_cb(c);
+  dw_free(h->alloc, c, sizeof *c);
+}
+
+/* A transaction may outlive the stream: its teardown may still wait. */
+static void closed_cb(dw_stream *s) {
+  dw_connection *c = s->data;
+  c->stream = NULL;
+  if (!c->transaction) connection_free(c);
+}
+
+static void close_stream(dw_connection *c, bool reset) {
+  if (c->state == DW_CONNECTION_CLOSED) return;
+  c->state = DW_CONNECTION_CLOSED;
+  c->reading = false;
+  dw_timer_stop(c->http->loop, &c->timer);
+  dw_deferred_cancel(&c->flusher);
+  dw_buffer_deinit(&c->in);
+  dw_buffer_deinit(&c->out);
+  dw_stream_close(c->stream, reset, closed_cb);
+}
+
+/* The client is gone: whoever works for it is told once, and ends the
+ * transaction, in this call or later. */
+static void gone(dw_connection *c) {
+  dw_transaction *t = c->transaction;
+  if (!t || t->gone) return;
+  t->gone = true;
+  if (!t->body.ended && !t->body.failed) dw_body_fail(t, UV_ECONNRESET, NULL);
+  if (c->transaction == t) c->http->events->gone_cb(t);
+}
+
+void dw_connection_cut(dw_connection *c) {
+  if (c->state == DW_CONNECTION_CLOSED) return;
+  close_stream(c, true);
+  gone(c);
+}
+
+/* Everything is answered that will be: sends it, ends our side, and lets the
+ * peer's rest run dry, so that a reset doesn't destroy the answer on its way
+ * (RFC 9112, 9.6). */
+void dw_connection_finish(dw_connection *c) {
+  if (c->state == DW_CONNECTION_CLOSED || c->state == DW_CONNECTION_LINGER)
+    return;
+  c->state = DW_CONNECTION_FLUSH;
+  dw_buffer_deinit(&c->in);
+  if (dw_connection_flush(c) < 0) return;
+  if (c->stream->queued) {
+    dw_connection_deadline(c, c->http->limits->write_timeout);
+    dw_connection_update_reading(c);
+    return;
+  }
+  if (c->ended || dw_stream_shutdown(c->stream) < 0) {
+    close_stream(c, false);
+    return;
+  }
+  c->state = DW_CONNECTION_LINGER;
+  c->drained = 0;
+  dw_connection_deadline(c, LINGER_TIME);
+  dw_connection_update_reading(c);
+}
+
+/* Answers a malformed request; nothing behind it is ever read as another. */
+static void reject(dw_connection *c, int status, const char *reason) {
+  static const dw_request nothing;
+  dw_transaction *t = c->transaction;
+  dw_response response;
+  dw_response_init(&response, c->http->alloc);
+  c->keep_alive = false;
+  c->http->events->reject_cb(c->http, t ? &t->request : &nothing, status,
+                             reason, &response);
+  dw_head_options options = {.framing = DW_FRAMING_LENGTH,
+                             .length = response.body.len,
+                             .minor = 1,
+                             .date = dw_loop_date(c->http->loop)};
+  if (dw_writer_head(&c->out, &response, &options) == 0 &&
+      !(t && t->request.method == DW_METHOD_HEAD))
+    dw_buffer_append_slice(&c->out, response.body);
+  dw_response_deinit(&response);
+  if (t) transaction_free(t);
+  dw_connection_finish(c);
+}
+
+static void deadline_cb(dw_timer *timer) {
+  dw_connection *c = timer->data;
+  uint64_t now = dw_loop_now(c->http->loop);
+  if (c->deadline == UINT64_MAX) return;
+  if (now < c->deadline) {
+    dw_timer_start(c->http->loop, timer, c->deadline - now);
+    return;
+  }
+  c->deadline = UINT64_MAX;
+  dw_transaction *t = c->transaction;
+  if (c->state == DW_CONNECTION_HEAD && dw_parser_started(&c->parser)) {
+    reject(c, 408, "the request's head did not arrive in time");
+  } else if (c->state == DW_CONNECTION_BUSY && c->stream->queued == 0 && t &&
+             !t->body.ended && !t->body.failed) {
+    dw_body_fail(t, 408, "the request's body did not arrive in time");
+  } else if (c->state == DW_CONNECTION_HEAD && c->stream->queued == 0) {
+    close_stream(c, false); /* idle: silently */
+  } else if (c->stream->queued && c->stream->queued != c->unsent) {
+    c->unsent = c->stream->queued; /* slow, but it gets on */
+    dw_connection_deadline(c, c->http->limits->write_timeout);
+  } else {
+    dw_connection_cut(c);
+  }
+}
+
+/* --- Input ------------------------------------------------------------------------ */
+
+/* Feeds what is there of the body; the bytes used. */
+static size_t feed_body(dw_connection *c, const char *bytes, size_t len) {
+  dw_transaction *t = c->transaction;
+  dw_body *b = &t->body;
+  size_t done = 0;
+  while (!b->ended && !b->failed) {
+    size_t used = 0;
+    dw_slice data = DW_EMPTY;
+    dw_parse r =
+        dw_parser_body(&c->parser, bytes + done, len - done, &used, &data);
+    done += used;
+    if (r == DW_PARSE_DATA) {
+      b->received += data.len;
+      if (dw_buffer_append_slice(&b->data, data) < 0)
+        dw_body_fail(t, UV_ENOMEM, NULL);
+    } else if (r == DW_PARSE_END) {
+      b->ended = true;
+    } else if (r == DW_PARSE_MORE) {
+      break;
+    } else {
+      dw_body_fail(t, c->parser.status, c->parser.reason);
+    }
+  }
+  return done;
+}
+
+static void keep_head_deadline(dw_connection *c, bool started) {
+  if (!started && dw_parser_started(&c->parser))
+    dw_connection_deadline(c, c->http->limits->header_timeout);
+}
+
+/* A head: parses it and hands the request on. Returns the bytes used, all of
+ * len where the head is incomplete. */
+static size_t input_head(dw_connection *c, const char *bytes, size_t len) {
+  size_t used = 0;
+  bool started = dw_parser_started(&c->parser);
+  dw_parse r = dw_parser_scan(&c->parser, bytes + c->scanned, len - c->scanned,
+                              &used);
+  if (r == DW_PARSE_MORE) {
+    c->scanned = len;
+    keep_head_deadline(c, started);
+    return 0;
+  }
+  if (r == DW_PARSE_ERROR) {
+    reject(c, c->parser.status, c->parser.reason);
+    return len;
+  }
+  used += c->scanned;
+  c->scanned = 0;
+  dw_transaction *t = transaction_new(c);
+  if (!t) {
+    reject(c, 503, "out of memory");
+    return len;
+  }
+  int code = dw_parser_head(&c->parser, bytes, used, &t->request);
+  if (code < 0) {
+    if (code == DW_ENOMEM)
+      reject(c, 503, "out of memory");
+    else
+      reject(c, c->parser.status, c->parser.reason);
+    return len;
+  }
+  c->state = DW_CONNECTION_BUSY;
+  c->deadline = UINT64_MAX;
+  c->keep_alive = t->request.keep_alive && !c->http->stopping;
+  t->body.continue_due = t->request.expects_continue;
+  used += feed_body(c, bytes + used, len - used);
+  if (t->body.failed > 0) {
+    reject(c, t->body.failed, t->body.reason);
+    return len;
+  }
+  c->http->events->request_cb(t);
+  return used;
+}
+
+/* What arrives behind an answered request until its body has ended. */
+static size_t input_drain(dw_connection *c, const char *bytes, size_t len) {
+  size_t done = 0;
+  for (;;) {
+    size_t used = 0;
+    dw_slice data = DW_EMPTY;
+    dw_parse r =
+        dw_parser_body(&c->parser, bytes + done, len - done, &used, &data);
+    done += used;
+    c->drained += used;
+    if (r == DW_PARSE_END) {
+      c->state = DW_CONNECTION_HEAD;
+      dw_connection_deadline(c, c->http->limits->keep_alive_timeout);
+      return done;
+    }
+    if (r == DW_PARSE_ERROR || c->drained > DW_DRAIN_MAX) {
+      dw_connection_finish(c);
+      return len;
+    }
+    if (r == DW_PARSE_MORE) return done;
+  }
+}
+
+static size_t input_busy(dw_connection *c, const char *bytes, size_t len) {
+  dw_transaction *t = c->transaction;
+  if (t->body.ended || t->body.failed) return 0;
+  size_t used = feed_body(c, bytes, len);
+  if (t->body.ended) c->deadline = UINT64_MAX;
+  if (t->body.wanted && !t->body.failed &&
+      (t->body.ended || t->body.data.len > 0)) {
+    t->body.wanted = false;
+    c->http->events->body_cb(t);
+  }
+  return used;
+}
+
+static bool output_full(dw_connection *c) {
+  return c->stream->queued + c->out.len > DW_WRITE_HIGH_WATER;
+}
+
+/* Uses as much of the bytes as it can: all of the loop on one read, so that
+ * pipelined requests are answered by one write. */
+static size_t input(dw_connection *c, const char *bytes, size_t len) {
+  size_t done = 0;
+  c->processing = true;
+  while (done < len) {
+    size_t used = 0;
+    uint8_t before = c->state;
+    if (c->state == DW_CONNECTION_HEAD) {
+      if (output_full(c)) {
+        if (dw_connection_flush(c) < 0) break;
+        if (output_full(c)) break;
+      }
+      used = input_head(c, bytes + done, len - done);
+    } else if (c->state == DW_CONNECTION_BUSY) {
+      used = input_busy(c, bytes + done, len - done);
+    } else if (c->state == DW_CONNECTION_DRAIN) {
+      used = input_drain(c, bytes + done, len - done);
+    } else {
+      used = len - done;
+    }
+    done += used;
+    if (used == 0 && c->state == before) break;
+  }
+  c->processing = false;
+  return done;
+}
+
+static void hold_failed(dw_connection *c) {
+  if (c->transaction)
+    dw_connection_cut(c);
+  else
+    reject(c, 503, "out of memory");
+}
+
+/* Goes on with the bytes that are held. */
+void dw_connection_input(dw_connection *c) {
+  if (c->processing || c->state == DW_CONNECTION_CLOSED) return;
+  if (c->in.len) {
+    size_t used = input(c, c->in.ptr, c->in.len);
+    if (c->state == DW_CONNECTION_CLOSED) return;
+    if (used >= c->in.len)
+      dw_buffer_deinit(&c->in);
+    else if (used)
+      dw_buffer_consume(&c->in, used);
+  }
+  if (dw_connection_flush(c) < 0) return;
+  dw_connection_update_reading(c);
+}
+
+static void peer_ended(dw_connection *c, ssize_t len) {
+  c->ended = true;
+  c->reading = false;
+  if (len < 0 || c->state == DW_CONNECTION_LINGER) {
+    dw_connection_cut(c);
+  } else if (c->state == DW_CONNECTION_HEAD ||
+             c->state == DW_CONNECTION_DRAIN) {
+    c->keep_alive = false;
+    dw_connection_finish(c);
+  } else if (c->state == DW_CONNECTION_BUSY &&
+             c->http->limits->cancel_on_disconnect) {
+    dw_connection_cut(c);
+  } else if (c->state == DW_CONNECTION_BUSY) {
+    dw_transaction *t = c->transaction;
+    c->keep_alive = false;
+    if (!t->body.ended) dw_body_fail(t, UV_ECONNRESET, NULL);
+  }
+}
+
+static void read_cb(dw_stream *s, const char *bytes, ssize_t len) {
+  dw_connection *c = s->data;
+  if (len <= 0) {
+    peer_ended(c, len);
+    return;
+  }
+  if (c->state == DW_CONNECTION_LINGER || c->state == DW_CONNECTION_FLUSH) {
+    c->drained += (uint64_t)len;
+    if (c->drained > LINGER_MAX) dw_connection_cut(c);
+    return;
+  }
+  if (c->state == DW_CONNECTION_BUSY && !c->transaction->body.ended)
+    dw_connection_deadline(c, c->http->limits->body_timeout);
+  size_t used = 0;
+  if (c->in.len == 0) used = input(c, bytes, (size_t)len);
+  if (c->state == DW_CONNECTION_CLOSED) return;
+  if (used < (size_t)len &&
+      dw_buffer_append(&c->in, bytes + used, (size_t)len - used) < 0) {
+    hold_failed(c);
+    return;
+  }
+  if (used == 0 && c->in.len > (size_t)len) {
+    dw_connection_input(c);
+    return;
+  }
+  if (dw_connection_flush(c) < 0) return;
+  dw_connection_update_reading(c);
+}
+
+/* Whether bytes are welcome. While a view waits they are, up to a limit, since
+ * reading is how a disconnect is noticed. */
+static bool wants_bytes(dw_connection *c) {
+  if (c->ended || c->state == DW_CONNECTION_CLOSED) return false;
+  if (c->state == DW_CONNECTION_FLUSH || c->state == DW_CONNECTION_LINGER)
+    return true;
+  if (c->in.len > HOLD_MAX) return false;
+  dw_transaction *t = c->transaction;
+  if (t && !t->body.ended && !t->body.whole &&
+      t->body.data.len > DW_BODY_HIGH_WATER)
+    return false;
+  return c->state != DW_CONNECTION_HEAD || !output_full(c);
+}
+
+void dw_connection_update_reading(dw_connection *c) {
+  bool want = wants_bytes(c);
+  if (want == c->reading) return;
+  c->reading = want;
+  if (!want) {
+    dw_stream_read_stop(c->stream);
+  } else if (dw_stream_read_start(c->stream) < 0) {
+    c->reading = false;
+    dw_connection_cut(c);
+  }
+}
+
+/* --- The life of a connection -------------------------------------------------------- */
+
+static void flusher_cb(dw_deferred *d) { dw_connection_flush(d->data); }
+
+/* Everything that was queued has been sent, or never will be. */
+static void write_cb(dw_stream *s, int status) {
+  dw_connection *c = s->data;
+  if (status < 0) {
+    dw_connection_cut(c);
+    return;
+  }
+  if (c->state == DW_CONNECTION_FLUSH) {
+    dw_connection_finish(c);
+    return;
+  }
+  dw_transaction *t = c->transaction;
+  if (c->state == DW_CONNECTION_HEAD)
+    dw_connection_deadline(c, c->http->limits->keep_alive_timeout);
+  else
+    c->deadline = UINT64_MAX;
+  if (t && !t->body.ended && t->body.wanted)
+    dw_connection_deadline(c, c->http->limits->body_timeout);
+  if (t && c->waiting_drain) {
+    c->waiting_drain = false;
+    c->http->events->drain_cb(t);
+  } else {
+    dw_connection_input(c);
+  }
+}
+
+int dw_connection_open(dw_http *h, dw_stream *s, dw_connection **out) {
+  dw_connection *c = dw_zalloc(h->alloc, sizeof *c);
+  *out = c;
+  if (!c) {
+    dw_stream_close(s, true, NULL);
+    return DW_ENOMEM;
+  }
+  c->http = h;
+  c->stream = s;
+  s->data = c;
+  s->read_cb = read_cb;
+  s->write_cb = write_cb;
+  dw_parser_init(&c->parser, h->limits);
+  dw_buffer_init(&c->in, h->alloc, 0);
+  dw_buffer_init(&c->out, h->alloc, 0);
+  dw_timer_init(&c->timer, deadline_cb, c);
+  dw_deferred_init(&c->flusher, flusher_cb, c);
+  dw_list_push(&h->connections, &c->node);
+  h->count++;
+  /* The first head is due as soon as a connection is there. */
+  dw_connection_deadline(c, h->limits->header_timeout);
+  dw_connection_update_reading(c);
+  return 0;
+}
+
+void dw_transaction_end(dw_transaction *t) {
+  dw_connection *c = t->connection;
+  bool unfinished = t->reply != DW_REPLY_DONE;
+  /* Without its last chunk or its full length an answer is seen to be cut; one
+   * that the close would end needs a reset. */
+  bool cut = t->reply == DW_REPLY_CUT && t->framing != DW_FRAMING_CLOSE;
+  bool body_open = !t->body.ended;
+  bool hopeless = t->body.failed || t->body.continue_due ||
+                  t->body.received > DW_DRAIN_MAX;
+  transaction_free(t);
+  if (c->state == DW_CONNECTION_CLOSED) {
+    if (!c->stream) connection_free(c);
+    return;
+  }
+  if (unfinished && !cut) {
+    dw_connection_cut(c);
+    return;
+  }
+  if (cut || !c->keep_alive || c->http->stopping || (body_open && hopeless) ||
+      c->ended) {
+    dw_connection_finish(c);
+    return;
+  }
+  c->drained = 0;
+  c->state = body_open ? DW_CONNECTION_DRAIN : DW_CONNECTION_HEAD;
+  dw_connection_deadline(c, body_open ? c->http->limits->body_timeout
+                                      : c->http->limits->keep_alive_timeout);
+  if (!c->processing) dw_connection_input(c);
+}
+
+/* --- The end of them all ------------------------------------------------------ */
+
+void dw_http_stop(dw_http *h) {
+  h->stopping = true;
+  for (dw_list *n = h->connections.next, *next; n != &h->connections;
+       n = next) {
+    dw_connection *c = DW_CONTAINER(n, dw_connection, node);
+    next = n->next;
+    if (c->state == DW_CONNECTION_HEAD && !dw_parser_started(&c->parser) &&
+        c->stream->queued == 0)
+      close_stream(c, false);
+    else if (c->state == DW_CONNECTION_HEAD)
+      dw_connection_finish(c);
+  }
+}
+
+void dw_http_cut(dw_http *h) {
+  for (dw_list *n = h->connections.next, *next; n != &h->connections;
+       n = next) {
+    next = n->next;
+    dw_connection_cut(DW_CONTAINER(n, dw_connection, node));
+  }
+}

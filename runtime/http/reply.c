@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* Answers: heads, bodies and streams into the connection's output, and from
+ * there into the stream. In the input loop nothing is sent before its end, so
+ * that pipelined requests are answered by one write. */
+#include "http/connection.h"
+
+#include "base/error.h"
+
+enum {
+  COPY_MAX = 16 * 1024,  /* bodies up to this are copied behind their head */
+  GATHER_MAX = 64 * 1024 /* output kept back while the input loop runs */
+};
+
+/* --- Sending ------------------------------------------------------------------ */
+
+static void progress(dw_connection *c) {
+  c->unsent = c->stream->queued;
+  dw_connection_deadline(c, c->http->limits->write_timeout);
+}
+
+/* Sends output and, behind it, more bytes without copying what goes at once. */
+static int send_with(dw_connection *c, dw_slice more) {
+  uv_buf_t bufs[2] = {uv_buf_init(c->out.ptr, (unsigned)c->out.len),
+                      uv_buf_init((char *)more.ptr, (unsigned)more.len)};
+  unsigned n = more.len ? 2 : 1;
+  ssize_t sent = dw_stream_try_write(c->stream, bufs, n);
+  if (sent < 0) return (int)sent;
+  size_t left = c->out.len + more.len - (size_t)sent;
+  if (left > 0) {
+    for (unsigned i = 0; i < n; i++) {
+      size_t part = (size_t)sent < bufs[i].len ? (size_t)sent : bufs[i].len;
+      bufs[i].base += part;
+      bufs[i].len -= part;
+      sent -= (ssize_t)part;
+    }
+    int code = dw_stream_write(c->stream, bufs, n);
+    if (code < 0) return code;
+    progress(c);
+  }
+  /* The buffer of an idle connection is given back. */
+  dw_buffer_deinit(&c->out);
+  return 0;
+}
+
+/* 0, or a negative code: then the connection is closed. */
+int dw_connection_flush(dw_connection *c) {
+  if (c->state == DW_CONNECTION_CLOSED) return DEWAR_ECLOSED;
+  dw_deferred_cancel(&c->flusher);
+  if (c->out.len == 0) return 0;
+  int code = send_with(c, DW_EMPTY);
+  if (code < 0) dw_connection_cut(c);
+  return code;
+}
+
+void dw_reply_flush(dw_transaction *t) {
+  if (!t->connection->processing) dw_connection_flush(t->connection);
+}
+
+/* --- Heads ---------------------------------------------------------------------- */
+
+/* What the answer's own Connection header wants. */
+static bool says_close(const dw_response *r) {
+  const dw_header *h = dw_headers_find(&r->headers, DW_LITERAL("Connection"));
+  return h && dw_slice_equal_nocase(h->value, DW_LITERAL("close"));
+}
+
+static int write_head(dw_transaction *t, dw_response *r, dw_framing framing,
+                      uint64_t length) {
+  dw_connection *c = t->connection;
+  bool keep = c->keep_alive && !c->http->stopping && !says_close(r) &&
+              framing != DW_FRAMING_CLOSE && !t->body.failed;
+  /* A body that was announced and is not wanted may or may not follow: the
+   * connection can't be used again (RFC 9110, 10.1.1). */
+  if (t->body.continue_due && !t->body.ended) keep = false;
+  dw_head_options options = {.framing = framing,
+                             .length = length,
+                             .minor = t->request.minor,
+                             .keep_alive = keep,
+                             .date = dw_loop_date(c->http->loop)};
+  size_t before = c->out.len;
+  int code = dw_writer_head(&c->out, r, &options);
+  if (code < 0) {
+    c->out.len = before;
+    return code;
+  }
+  c->keep_alive = keep;
+  t->status = r->status;
+  t->framing = framing;
+  t->bodiless = t->request.method == DW_METHOD_HEAD ||
+                dw_status_bodiless(r->status);
+  return 0;
+}
+
+int dw_reply(dw_transaction *t, dw_response *r) {
+  dw_connection *c = t->connection;
+  if (t->reply != DW_REPLY_NONE) return DEWAR_EMISUSE;
+  dw_slice body = r->kind == DW_BODY_BYTES ? r->body : DW_EMPTY;
+  dw_framing framing = dw_status_bodiless(r->status) ? DW_FRAMING_NONE
+                                                     : DW_FRAMING_LENGTH;
+  if (c->state == DW_CONNECTION_CLOSED) {
+    t->reply = DW_REPLY_DONE;
+    t->status = r->status;
+    return 0;
+  }
+  size_t before = c->out.len;
+  int code = write_head(t, r, framing, body.len);
+  if (code < 0) return code;
+  if (t->bodiless) body = DW_EMPTY;
+  t->length = t->sent = body.len;
+  if (body.len <= COPY_MAX) {
+    code = dw_buffer_append_slice(&c->out, body);
+    if (code < 0) {
+      c->out.len = before;
+      t->status = 0;
+      return code;
+    }
+    t->reply = DW_REPLY_DONE;
+    if (!c->processing || c->out.len > GATHER_MAX) dw_connection_flush(c);
+    return 0;
+  }
+  t->reply = DW_REPLY_DONE;
+  if (send_with(c, body) < 0) dw_connection_cut(c);
+  return 0;
+}
+
+/* --- Streams ---------------------------------------------------------------------- */
+
+static bool find_length(const dw_response *r, uint64_t *out) {
+  const dw_header *h =
+      dw_headers_find(&r->headers, DW_LITERAL("Content-Length"));
+  if (!h || h->value.len == 0 || h->value.len > 18) return false;
+  uint64_t n = 0;
+  for (size_t i = 0; i < h->value.len; i++) {
+    char digit = h->value.ptr[i];
+    if (digit < '0' || digit > '9') return false;
+    n = n * 10 + (uint64_t)(digit - '0');
+  }
+  *out = n;
+  return true;
+}
+
+int dw_reply_start(dw_transaction *t, dw_response *r) {
+  if (t->reply != DW_REPLY_NONE) return DEWAR_EMISUSE;
+  dw_framing framing = t->request.minor ? DW_FRAMING_CHUNKED : DW_FRAMING_CLOSE;
+  uint64_t length = UINT64_MAX;
+  if (dw_status_bodiless(r->status))
+    framing = DW_FRAMING_NONE;
+  else if (find_length(r, &length))
+    framing = DW_FRAMING_LENGTH;
+  if (t->connection->state == DW_CONNECTION_CLOSED) {
+    t->status = r->status;
+  } else {
+    int code = write_head(t, r, framing, length);
+    if (code < 0) return code;
+  }
+  t->length = length;
+  t->reply = DW_REPLY_STREAM;
+  return 0;
+}
+
+/* Pieces of one turn leave together, at its end at the latest. */
+static void flush_soon(dw_connection *c) {
+  if (c->out.len > GATHER_MAX / 4)
+    dw_connection_flush(c);
+  else if (!c->processing)
+    dw_loop_defer(c->http->loop, &c->flusher);
+}
+
+int dw_reply_write(dw_transaction *t, dw_slice bytes) {
+  dw_connection *c = t->connection;
+  if (t->reply != DW_REPLY_STREAM) return DEWAR_EMISUSE;
+  if (c->state == DW_CONNECTION_CLOSED) return DEWAR_ECLOSED;
+  if (t->bodiless || bytes.len == 0) return 0;
+  if (t->framing == DW_FRAMING_LENGTH && bytes.len > t->length - t->sent)
+    return DEWAR_ETOOBIG;
+  size_t before = c->out.len;
+  int code = t->framing == DW_FRAMING_CHUNKED
+                 ? dw_writer_chunk(&c->out, bytes)
+                 : dw_buffer_append_slice(&c->out, bytes);
+  if (code < 0) {
+    c->out.len = before;
+    return code;
+  }
+  t->sent += bytes.len;
+  flush_soon(c);
+  return c->state == DW_CONNECTION_CLOSED ? DEWAR_ECLOSED : 0;
+}
+
+bool dw_reply_full(dw_transaction *t) {
+  dw_connection *c = t->connection;
+  if (c->state == DW_CONNECTION_CLOSED) return false;
+  if (c->stream->queued + c->out.len <= DW_WRITE_HIGH_WATER) return false;
+  if (dw_connection_flush(c) < 0) return false;
+  c->waiting_drain = c->stream->queued > 0;
+  return c->waiting_drain;
+}
+
+int dw_reply_finish(dw_transaction *t) {
+  dw_connection *c = t->connection;
+  if (t->reply != DW_REPLY_STREAM) return DEWAR_EMISUSE;
+  if (t->framing == DW_FRAMING_LENGTH && t->sent < t->length && !t->bodiless) {
+    dw_reply_cut(t);
+    return DEWAR_EMISUSE;
+  }
+  t->reply = DW_REPLY_DONE;
+  if (c->state == DW_CONNECTION_CLOSED) return 0;
+  if (t->framing == DW_FRAMING_CHUNKED && !t->bodiless &&
+      dw_writer_last_chunk(&c->out) < 0)
+    dw_reply_cut(t);
+  else if (!c->processing || c->out.len > GATHER_MAX)
+    dw_connection_flush(c);
+  return 0;
+}
+
+/* What was given before still goes out; then the connection closes without the
+ * final chunk. */
+void dw_reply_cut(dw_transaction *t) {
+  if (t->reply == DW_REPLY_CUT) return;
+  t->reply = DW_REPLY_CUT;
+  t->connection->keep_alive = false;
+  if (t->connection->state != DW_CONNECTION_CLOSED)
+    dw_connection_flush(t->connection);
+}
