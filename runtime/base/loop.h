@@ -60,7 +60,12 @@ struct dw_loop {
   /* Private from here on. */
   uv_loop_t own; /* the loop itself where the host gave none */
   bool owned;
-  uint8_t running; /* depth of dw_loop_run/poll: refuses re-entrance */
+  uint8_t running; /* depth of turns and callbacks: refuses re-entrance */
+  bool eager; /* this turn must not block once something has run in it */
+  bool ran;   /* a timer, a deferred call or a post has run in this turn */
+  bool (*done)(void *data); /* dw_loop_run's, while it runs */
+  void *done_data;
+  unsigned held;    /* dw_loop_hold minus dw_loop_release */
   unsigned closing; /* internal handles whose close is under way */
   uv_timer_t tick;
   uv_prepare_t prepare;
@@ -77,6 +82,7 @@ struct dw_loop {
   uv_mutex_t post_lock;
   void *posts; /* locked: a FIFO of posts */
   void *posts_last;
+  bool posts_closed; /* locked: dw_loop_deinit has begun */
   char *read_buffer; /* DW_READ_BUFFER bytes, shared by all reads */
   uint64_t date_second;
   char date[32];
@@ -94,7 +100,8 @@ void dw_loop_deinit(dw_loop *loop);
 uint64_t dw_loop_now(const dw_loop *loop);
 /* Seconds, monotonic, as fine as the machine has them (virtual: exact ms). */
 double dw_loop_seconds(const dw_loop *loop);
-/* From now on time stands still until advanced. Timers keep their distance. */
+/* From now on time stands still until advanced. Timers keep their distance; one
+ * that is not due yet doesn't keep the loop alive, as only advancing helps. */
 void dw_loop_use_virtual_clock(dw_loop *loop);
 /* Moves a virtual clock to the next due timer, but not past now + ms, and runs
  * what is due there. Returns the milliseconds actually advanced. */
@@ -108,11 +115,29 @@ int dw_loop_run(dw_loop *loop, bool (*done)(void *data), void *data);
  * when nothing is, DEWAR_EREENTRY from inside a turn. */
 int dw_loop_turn(dw_loop *loop, bool wait);
 
-/* Runs fn(data) on the loop's thread soon; from any thread; 0 or UV_ENOMEM. In
- * order. Uses plain malloc, since allocators are single-threaded. */
+/* Every callback that libuv makes into Dewar runs between these two, so that
+ * "inside a turn" is known on a host's loop too, which the host may turn. */
+static inline void dw_loop_enter(dw_loop *loop) { loop->running++; }
+static inline void dw_loop_leave(dw_loop *loop) { loop->running--; }
+
+/* Keeps the loop alive while something is awaited that no handle stands for,
+ * such as a post from another thread. Calls are counted. */
+void dw_loop_hold(dw_loop *loop);
+void dw_loop_release(dw_loop *loop);
+
+/* Runs fn(data) on the loop's thread soon; from any thread; 0 or UV_ENOMEM, or
+ * DEWAR_ECLOSED from a post that dw_loop_deinit runs. In order. Posts that are
+ * left run in dw_loop_deinit. Uses plain malloc, since allocators are
+ * single-threaded. */
 int dw_loop_post(dw_loop *loop, void (*fn)(void *data), void *data);
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT", made once a second (RFC 9110, 5.6.7). */
 dw_slice dw_loop_date(dw_loop *loop);
+
+/* Between loop.c and timer.c: runs the timers that are due; whether one is; the
+ * turn under way, or the next one, doesn't block. */
+void dw_loop_run_timers(dw_loop *loop);
+bool dw_loop_timers_due(const dw_loop *loop);
+void dw_loop_hurry(dw_loop *loop);
 
 #endif
