@@ -1,0 +1,10 @@
+std = "lua54"
+max_line_length = 100
+codes = true
+exclude_files = { "lua/dewar/meta", "build" }
+-- A method may leave its receiver, a callback its first arguments, unused.
+self = false
+unused_secondaries = true
+ignore = { "212" }
+
+files["spec"] = { std = "+busted" }

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+# Finds what Dewar is built on: Lua, libuv, llhttp.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+pkg_check_modules(UV REQUIRED IMPORTED_TARGET "libuv>=1.44")
+
+# Lua has no standard name in pkg-config.
+pkg_search_module(LUA REQUIRED IMPORTED_TARGET
+  "lua5.4>=5.4.4" "lua-5.4>=5.4.4" "lua54>=5.4.4" "lua>=5.4.4")
+if(NOT LUA_VERSION MATCHES "^5\\.4")
+  message(FATAL_ERROR "Dewar needs Lua 5.4, found ${LUA_VERSION}")
+endif()
+set(DEWAR_LUA_VERSION 5.4)
+set(DEWAR_LUA_PC "${LUA_MODULE_NAME}")
+# Only the headers: dewar/core.so takes Lua's functions from the interpreter.
+add_library(dewar_lua_headers INTERFACE)
+target_include_directories(dewar_lua_headers SYSTEM INTERFACE
+  ${LUA_INCLUDE_DIRS})
+
+find_package(llhttp REQUIRED)
+if(TARGET llhttp_objects)
+  set_target_properties(llhttp_objects PROPERTIES ${dewar_properties})
+  dewar_objects(llhttp_objects)
+  set(DEWAR_LLHTTP_EMBEDDED ON)
+else()
+  set(DEWAR_LLHTTP_EMBEDDED OFF)
+endif()
+
+target_link_libraries(dewar_private INTERFACE
+  PkgConfig::UV llhttp::llhttp dewar_lua_headers)
+
+# What each product links beside its objects.
+set(DEWAR_LIBRARIES PkgConfig::UV Threads::Threads m)
+set(DEWAR_PC_REQUIRES "libuv >= 1.44, ${DEWAR_LUA_PC} >= 5.4.4")
+if(NOT DEWAR_LLHTTP_EMBEDDED)
+  list(APPEND DEWAR_LIBRARIES llhttp::llhttp)
+  string(APPEND DEWAR_PC_REQUIRES ", libllhttp")
+endif()
