@@ -10,6 +10,7 @@
 #include <lualib.h>
 
 #include "base/buffer.h"
+#include "base/list.h"
 #include "base/loop.h"
 
 typedef struct dw_script dw_script;
@@ -24,6 +25,7 @@ struct dw_script {
   dw_task *current; /* the running task, NULL outside any */
   dw_task *root;    /* stands for code outside any task */
   int slots;        /* registry: the anchors of tasks, see task.h */
+  dw_list apps;     /* every dw_lua_app */
   int classes;      /* registry: class tables by dw_error_class pointer */
   dw_buffer scratch; /* for building text; empty between uses */
   struct dw_tasks *tasks; /* task.c's own */

@@ -34,6 +34,7 @@ enum dw_slot {
   DW_SLOT_RESPONSE,  /* the response object, once Lua has seen it */
   DW_SLOT_ERROR,     /* the error being handled, or that ended the task */
   DW_SLOT_TRACEBACK, /* its traceback, a string */
+  DW_SLOT_UNHANDLED, /* of a request: the error that teardown gets */
   DW_SLOT_BODY,      /* a body's string, iterator or generator */
   DW_SLOT_RESULTS,   /* of a finished task: a packed table */
   DW_SLOT_COUNT

@@ -80,10 +80,12 @@ struct dw_exchange {
   void *body_data;
   void (*drain_cb)(dw_exchange *x); /* of a writer that waits by itself */
   void *drain_data;
+  dw_handler *calling;   /* the runner's: whom it calls */
+  uint8_t called;        /* the runner's: the verdict of that */
   void *script;          /* the runner's: a dw_task, once there is one */
   void (*cancel_cb)(dw_exchange *x, void *data); /* of a pending C view */
   void *cancel_data;
-  int error_slot;        /* the runner's: what it keeps of `unhandled` */
+  void *request;         /* the runner's: its request object */
 };
 
 /* What a script engine does for an exchange beside its handlers. Set once on

@@ -39,18 +39,16 @@ static void check_limit(dw_server *s) {
   }
 }
 
-static void check_stopped(dw_server *s) {
+static void check_idle(dw_server *s) {
   if (!dw_server_idle(s)) return;
   dw_timer_stop(s->http.loop, &s->deadline);
-  if (s->stopped_cb) s->stopped_cb(s);
+  if (s->idle_cb) s->idle_cb(s);
 }
 
 static void closed_cb(dw_connection *c) {
   dw_server *s = c->http->data;
-  if (s->stopping)
-    check_stopped(s);
-  else
-    check_limit(s);
+  check_limit(s);
+  check_idle(s);
 }
 
 static const dw_http_events events = {
@@ -124,7 +122,7 @@ int dw_server_listen_unix(dw_server *s, const char *path) {
 static void listener_closed_cb(void *data) {
   dw_server *s = data;
   s->closing--;
-  check_stopped(s);
+  check_idle(s);
 }
 
 bool dw_server_idle(const dw_server *s) {

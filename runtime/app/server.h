@@ -20,8 +20,9 @@ struct dw_server {
   bool stopping;
   bool paused;      /* at MAX_CONNECTIONS */
   dw_timer deadline;
-  /* From a later turn than the stop, unless nothing was open: then not. */
-  void (*stopped_cb)(dw_server *s);
+  /* Nothing is open any more, neither listener nor connection: called each time
+   * that comes to be, from a later turn than the call that brought it about. */
+  void (*idle_cb)(dw_server *s);
   void *data;
 };
 
@@ -33,10 +34,10 @@ int dw_server_listen(dw_server *s, const char *host, int port, int *bound);
 int dw_server_listen_unix(dw_server *s, const char *path);
 /* A connection that did not come through a listener: the in-memory pair's. */
 int dw_server_accept(dw_server *s, dw_stream *stream, dw_connection **out);
-/* Gracefully; a second call cuts at once. stopped_cb is called, from a later
- * turn, when the last connection is closed. */
+/* Gracefully; a second call cuts at once. idle_cb tells of the end, unless the
+ * server is idle already. It doesn't serve again. */
 void dw_server_stop(dw_server *s);
-/* Stopped, and nothing of it is left. */
+/* Neither listeners nor connections. */
 bool dw_server_idle(const dw_server *s);
 
 #endif
