@@ -33,19 +33,27 @@ struct dw_script {
   bool closing;
 };
 
+/* A script that is all zero but for L, the main thread. It is a full
+ * userdata: the registry and every function made below keep it, so that one
+ * which is called after the runtime has gone finds tasks NULL, not freed
+ * memory. Raises. */
+dw_script *dw_script_new(lua_State *L);
+
 /* In a C function that was registered by dw_script_register. */
 #define dw_script_of(L) ((dw_script *)lua_touserdata(L, lua_upvalueindex(1)))
 /* Anywhere else (a registry lookup); NULL without a runtime on this state. */
 dw_script *dw_script_find(lua_State *L);
 
+/* Pushes a C function with the script as its upvalue 1. */
+void dw_script_push(lua_State *L, dw_script *s, lua_CFunction fn);
 /* luaL_setfuncs into the table on top, the script as upvalue 1 of each. */
 void dw_script_register(lua_State *L, dw_script *s, const luaL_Reg *functions);
 /* A new type: metatable `name` with the methods as __index (a table) and
  * metamethods; all have the script as upvalue 1. Leaves nothing. */
 void dw_script_type(lua_State *L, dw_script *s, const char *name,
                     const luaL_Reg *methods, const luaL_Reg *metamethods);
-/* Raises at the caller's line: luaL_error at level 2 where the misused
- * function was called from Lua. */
+/* Raises at the line of Lua that called the misused function, the first one on
+ * the way out (a pcall in between is passed over). */
 int dw_misuse(lua_State *L, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* For an option table: raises on a key that is not in the NULL-ended list,

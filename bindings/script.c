@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* What every binding needs: the script behind a lua_State, functions and types
+ * that know it, and errors for misuse. Owner: the registry. Thread: the
+ * loop's. */
+#include "bindings/script.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Its address is the script's key in the registry. */
+static const char script_key;
+
+dw_script *dw_script_new(lua_State *L) {
+  dw_script *s = lua_newuserdatauv(L, sizeof(*s), 0);
+  *s = (dw_script){0};
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &script_key);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  s->L = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  dw_list_init(&s->apps);
+  return s;
+}
+
+dw_script *dw_script_find(lua_State *L) {
+  if (!lua_checkstack(L, 1)) return NULL;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &script_key);
+  dw_script *s = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return s;
+}
+
+/* --- Functions and types --------------------------------------------------*/
+
+static void push_script(lua_State *L, dw_script *s) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &script_key) == LUA_TUSERDATA &&
+      lua_touserdata(L, -1) == s)
+    return;
+  lua_pop(L, 1);
+  lua_pushlightuserdata(L, s);
+}
+
+void dw_script_push(lua_State *L, dw_script *s, lua_CFunction fn) {
+  luaL_checkstack(L, 2, NULL);
+  push_script(L, s);
+  lua_pushcclosure(L, fn, 1);
+}
+
+void dw_script_register(lua_State *L, dw_script *s, const luaL_Reg *functions) {
+  luaL_checkstack(L, 4, NULL);
+  push_script(L, s);
+  luaL_setfuncs(L, functions, 1);
+}
+
+void dw_script_type(lua_State *L, dw_script *s, const char *name,
+                    const luaL_Reg *methods, const luaL_Reg *metamethods) {
+  luaL_checkstack(L, 4, NULL);
+  luaL_newmetatable(L, name);
+  lua_newtable(L);
+  if (methods) dw_script_register(L, s, methods);
+  lua_setfield(L, -2, "__index");
+  if (metamethods) dw_script_register(L, s, metamethods);
+  lua_pop(L, 1);
+}
+
+/* --- Misuse ---------------------------------------------------------------*/
+
+/* Pushes "file:line: " of the innermost Lua function, or "". */
+static void push_where(lua_State *L) {
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline > 0) {
+      lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+      return;
+    }
+  }
+  lua_pushliteral(L, "");
+}
+
+int dw_misuse(lua_State *L, const char *format, ...) {
+  char text[1024];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof(text), format, args);
+  va_end(args);
+  luaL_checkstack(L, 4, NULL);
+  push_where(L);
+  lua_pushstring(L, text);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+/* --- Names ----------------------------------------------------------------*/
+
+enum { MAX_WORD = 48 };
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* How many letters must be added, removed, replaced or swapped with their
+ * neighbour to make b of a. Both are at most MAX_WORD long. */
+static size_t distance(const char *a, size_t la, const char *b, size_t lb) {
+  size_t rows[3][MAX_WORD + 1];
+  for (size_t j = 0; j <= lb; j++) rows[0][j] = j;
+  for (size_t i = 1; i <= la; i++) {
+    size_t *row = rows[i % 3], *above = rows[(i + 2) % 3];
+    const size_t *two_above = rows[(i + 1) % 3];
+    row[0] = i;
+    for (size_t j = 1; j <= lb; j++) {
+      bool same = a[i - 1] == b[j - 1];
+      row[j] = least(least(row[j - 1], above[j]) + 1, above[j - 1] + !same);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        row[j] = least(row[j], two_above[j - 2] + 1);
+    }
+  }
+  return rows[la % 3][lb];
+}
+
+const char *dw_nearest(const char *word, const char *const *names) {
+  size_t len = strlen(word);
+  if (len == 0 || len > MAX_WORD) return NULL;
+  const char *nearest = NULL;
+  size_t best = len / 3 + 2; /* this far is not near any more */
+  for (; *names; names++) {
+    size_t name_len = strlen(*names);
+    if (name_len > MAX_WORD) continue;
+    size_t d = distance(word, len, *names, name_len);
+    if (d < best && d < least(len, name_len)) {
+      best = d;
+      nearest = *names;
+    }
+  }
+  return nearest;
+}
+
+static void append(char *text, size_t size, const char *piece) {
+  size_t len = strlen(text);
+  if (len + 1 < size) snprintf(text + len, size - len, "%s", piece);
+}
+
+static void unknown_option(lua_State *L, const char *key,
+                           const char *const *names) {
+  const char *nearest = dw_nearest(key, names);
+  if (nearest)
+    dw_misuse(L, "unknown option '%.64s'; did you mean '%s'?", key, nearest);
+  char list[512] = "";
+  for (const char *const *name = names; *name; name++) {
+    if (name != names) append(list, sizeof(list), ", ");
+    append(list, sizeof(list), *name);
+  }
+  dw_misuse(L, "unknown option '%.64s'; there are: %s", key, list);
+}
+
+void dw_check_options(lua_State *L, int index, const char *const *names) {
+  if (lua_isnoneornil(L, index)) return;
+  if (!lua_istable(L, index))
+    dw_misuse(L, "the options must be a table, not a %s",
+              luaL_typename(L, index));
+  index = lua_absindex(L, index);
+  luaL_checkstack(L, 4, NULL);
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    if (lua_type(L, -2) != LUA_TSTRING)
+      dw_misuse(L, "the name of an option must be a string, not a %s",
+                luaL_typename(L, -2));
+    const char *key = lua_tostring(L, -2);
+    const char *const *name = names;
+    while (*name && strcmp(*name, key) != 0) name++;
+    if (!*name) unknown_option(L, key, names);
+    lua_pop(L, 1);
+  }
+}
