@@ -12,6 +12,8 @@
 /* Adds Error, HTTPError, TimeoutError, Cancelled, errors, abort, is_cancelled
  * to the module table on top. */
 void dw_errors_open(lua_State *L, dw_script *s);
+/* The part of it that is in abort.c: errors, abort, is_cancelled. */
+void dw_abort_functions(lua_State *L, dw_script *s);
 
 /* Pushes the class table of a built-in class. */
 void dw_errors_push_class(lua_State *L, dw_script *s,
@@ -30,11 +32,12 @@ int dw_errors_raise_code(lua_State *L, dw_script *s, int code,
 
 /* The class of the value at index: that of an error object; dw_error_base for
  * any other value (a plain Lua error). *status: the object's status field, or
- * its class's, 0 for none. Never raises, allocates nothing. */
+ * its class's, 0 for none. Never raises, allocates nothing; takes six slots of
+ * the stack meanwhile. */
 const dw_error_class *dw_errors_class(lua_State *L, dw_script *s, int index,
                                       int *status);
 /* The class behind a class table at index (an argument of errorhandler), or
- * NULL if it is none. */
+ * NULL if it is none. From now on the class lives as long as the script. */
 const dw_error_class *dw_errors_check_class(lua_State *L, int index);
 
 #endif
