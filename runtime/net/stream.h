@@ -83,6 +83,12 @@ int dw_listener_open_tcp(dw_loop *loop, const char *host, int port,
  * close. */
 int dw_listener_open_unix(dw_loop *loop, const char *path, dw_accept_cb cb,
                           void *data, dw_listener **out);
+/* Takes over a listening socket that was opened elsewhere, such as one that a
+ * worker process inherits: several processes may accept from one socket. After
+ * a failure it is still the caller's. */
+int dw_listener_open_fd(dw_loop *loop, int fd, dw_accept_cb cb, void *data,
+                        dw_listener **out);
+int dw_listener_fd(const dw_listener *l);   /* borrowed */
 int dw_listener_port(const dw_listener *l); /* 0 for a unix socket */
 /* Stops accepting (connections that wait in the backlog are left to it), and
  * goes on again: for a limit of connections. */
