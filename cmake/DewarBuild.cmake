@@ -27,9 +27,20 @@ if(DEWAR_SANITIZE)
   if(DEWAR_SANITIZE MATCHES "undefined")
     add_compile_options(-fno-sanitize-recover=undefined)
   endif()
+  # dewar/core.so is loaded by a lua that isn't instrumented: the sanitizer's
+  # runtime is a shared library, which the tests preload.
+  if(CMAKE_C_COMPILER_ID MATCHES "Clang")
+    set(runtime libclang_rt.asan-${CMAKE_SYSTEM_PROCESSOR}.so)
+  else()
+    set(runtime libasan.so)
+  endif()
+  execute_process(
+    COMMAND "${CMAKE_C_COMPILER}" -print-file-name=${runtime}
+    OUTPUT_VARIABLE DEWAR_SANITIZER_RUNTIME OUTPUT_STRIP_TRAILING_WHITESPACE)
   if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND NOT DEWAR_BUILD_FUZZERS)
-    # dewar/core.so is loaded by a lua that isn't instrumented.
-    add_link_options(-shared-libsan)
+    get_filename_component(folder "${DEWAR_SANITIZER_RUNTIME}" DIRECTORY)
+    add_link_options(-shared-libsan "LINKER:-rpath,${folder}")
+    set(CMAKE_INSTALL_RPATH "${folder}")
   endif()
 elseif(DEWAR_HARDEN)
   add_compile_options(-fstack-protector-strong
@@ -66,4 +77,9 @@ endfunction()
 function(dewar_objects name)
   set_property(GLOBAL APPEND PROPERTY DEWAR_OBJECTS
     "$<TARGET_OBJECTS:${name}>")
+endfunction()
+
+# dewar_main(FILE): the command's own source.
+function(dewar_main file)
+  set_property(GLOBAL PROPERTY DEWAR_MAIN "${CMAKE_CURRENT_SOURCE_DIR}/${file}")
 endfunction()

@@ -46,6 +46,11 @@ set_target_properties(dewar_lua PROPERTIES ${dewar_properties}
   LINKER_LANGUAGE C
   LIBRARY_OUTPUT_DIRECTORY "${DEWAR_CMOD_DIR}/dewar")
 dewar_exports(dewar_lua core.map)
+# It stays in memory when its Lua state closes: threads of libuv's pool may be
+# in it, and sanitizers name its functions to the end.
+if(UNIX AND NOT APPLE)
+  target_link_options(dewar_lua PRIVATE LINKER:-z,nodelete)
+endif()
 if(APPLE)
   target_link_options(dewar_lua PRIVATE -undefined dynamic_lookup)
 endif()

@@ -12,16 +12,8 @@ set(DEWAR_TEST_TIMEOUT 120)
 # itself, such as a stock lua5.4 that loads dewar/core.so.
 set(DEWAR_PRELOAD "")
 if(DEWAR_SANITIZE MATCHES "address")
-  if(CMAKE_C_COMPILER_ID MATCHES "Clang")
-    set(runtime libclang_rt.asan-${CMAKE_SYSTEM_PROCESSOR}.so)
-  else()
-    set(runtime libasan.so)
-  endif()
-  execute_process(
-    COMMAND "${CMAKE_C_COMPILER}" -print-file-name=${runtime}
-    OUTPUT_VARIABLE DEWAR_PRELOAD OUTPUT_STRIP_TRAILING_WHITESPACE)
+  set(DEWAR_PRELOAD "${DEWAR_SANITIZER_RUNTIME}")
 endif()
-
 if(DEWAR_PRELOAD)
   add_library(unpreload MODULE "${PROJECT_SOURCE_DIR}/spec/support/unpreload.c")
   target_compile_options(unpreload PRIVATE -fno-sanitize=all)

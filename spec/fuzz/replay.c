@@ -16,7 +16,7 @@ static unsigned inputs;
 
 /* In memory of exactly its size, so that a read past the end is seen. */
 static void feed(const uint8_t *bytes, size_t size) {
-  uint8_t *exact = malloc(size ? size : 1);
+  uint8_t *exact = calloc(size ? size : 1, 1);
   if (!exact) abort();
   memcpy(exact, bytes, size);
   LLVMFuzzerTestOneInput(exact, size);

@@ -5,14 +5,21 @@ set(package "${CMAKE_CURRENT_LIST_DIR}")
 set(sanitize "")
 if(DEWAR_SANITIZE)
   set(sanitize "-fsanitize=${DEWAR_SANITIZE}")
+  if(CMAKE_C_COMPILER_ID MATCHES "Clang")
+    string(APPEND sanitize " -shared-libsan")
+    get_filename_component(folder "${DEWAR_SANITIZER_RUNTIME}" DIRECTORY)
+    string(APPEND sanitize " -Wl,-rpath,${folder}")
+  endif()
 endif()
+separate_arguments(sanitize_list UNIX_COMMAND "${sanitize}")
 
 dewar_test(package.install
   "${CMAKE_COMMAND}" --install "${PROJECT_BINARY_DIR}" --prefix "${prefix}")
 
 dewar_test(package.pkg-config
   sh "${package}/pkgconfig.sh" "${prefix}" "${package}/host.c"
-  "${PROJECT_BINARY_DIR}/spec/package-host" "${CMAKE_C_COMPILER}" ${sanitize})
+  "${PROJECT_BINARY_DIR}/spec/package-host" "${CMAKE_C_COMPILER}"
+  ${sanitize_list})
 
 dewar_test(package.cmake
   "${CMAKE_CTEST_COMMAND}" --build-and-test

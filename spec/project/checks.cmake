@@ -5,7 +5,7 @@ set(strict -Wall -Wextra -pedantic -Werror -fsyntax-only)
 
 dewar_test(project.layers "${DEWAR_LUA}" scripts/layers)
 
-dewar_test(project.luacheck "${DEWAR_LUACHECK}" -q .)
+dewar_test(project.luacheck "${DEWAR_LUACHECK}" -q --no-color . scripts/layers)
 
 # The public header alone.
 set(header "${PROJECT_SOURCE_DIR}/include/dewar.h")
