@@ -173,19 +173,19 @@ void dw_headers_from_table(lua_State *L, int index, dw_headers *out) {
 
 /* --- The userdata ----------------------------------------------------------*/
 
-static dw_fields check(lua_State *L) {
+static dw_value_fields check(lua_State *L) {
   const headers *h = luaL_checkudata(L, 1, HEADERS);
-  return (dw_fields){h->list->items, h->list->count, 0, true};
+  return (dw_value_fields){h->list->items, h->list->count, 0, true};
 }
 
 static int headers_index(lua_State *L) {
-  dw_fields f = check(L);
+  dw_value_fields f = check(L);
   return dw_fields_index(L, &f, 2);
 }
 
 static int headers_call(lua_State *L) {
   lua_settop(L, 2);
-  dw_fields f = check(L);
+  dw_value_fields f = check(L);
   return dw_fields_list(L, &f, 2);
 }
 
@@ -204,14 +204,12 @@ static int headers_newindex(lua_State *L) {
   return 0;
 }
 
-static int headers_next(lua_State *L) {
-  dw_fields f = check(L);
-  return dw_fields_next(L, &f);
-}
-
+/* Over a copy, so that the loop may change the headers. */
 static int headers_pairs(lua_State *L) {
-  luaL_checkudata(L, 1, HEADERS);
-  return dw_fields_pairs(L, headers_next);
+  dw_value_fields f = check(L);
+  dw_values_push_headers(L, dw_script_of(L), f.items, f.count);
+  lua_replace(L, 1);
+  return dw_values_pairs(L);
 }
 
 static int headers_len(lua_State *L) {
@@ -220,7 +218,7 @@ static int headers_len(lua_State *L) {
 }
 
 static int headers_tostring(lua_State *L) {
-  dw_fields f = check(L);
+  dw_value_fields f = check(L);
   return dw_fields_tostring(L, &f, HEADERS);
 }
 

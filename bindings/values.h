@@ -27,26 +27,26 @@ void dw_values_push(lua_State *L, dw_script *s, const dw_pair *items, size_t n,
 void dw_values_push_headers(lua_State *L, dw_script *s, const dw_header *items,
                             size_t n);
 
+/* Its __pairs: the values are at index 1. */
+int dw_values_pairs(lua_State *L);
+
 /* --- For both kinds --------------------------------------------------------*/
 
-typedef struct dw_fields {
+typedef struct dw_value_fields {
   const dw_header *items;
   size_t count;
   int objects;  /* index of a list that has the values instead; 0: none */
   bool headers; /* DW_VALUES_HEADERS */
-} dw_fields;
+} dw_value_fields;
 
 /* Whether a name that a script wrote means the field's name. */
 bool dw_fields_match(dw_slice key, dw_slice name, bool headers);
 /* Pushes one value or nil; key is any value. Returns 1. */
-int dw_fields_index(lua_State *L, const dw_fields *f, int key);
+int dw_fields_index(lua_State *L, const dw_value_fields *f, int key);
 /* Pushes a list of all values; raises unless the key is a string. Returns 1. */
-int dw_fields_list(lua_State *L, const dw_fields *f, int key);
-/* __pairs: next is called with the fields' userdata at 1 and returns
- * dw_fields_next, which keeps its place in upvalue 2. */
-int dw_fields_pairs(lua_State *L, lua_CFunction next);
-int dw_fields_next(lua_State *L, const dw_fields *f);
-int dw_fields_tostring(lua_State *L, const dw_fields *f, const char *type);
+int dw_fields_list(lua_State *L, const dw_value_fields *f, int key);
+int dw_fields_tostring(lua_State *L, const dw_value_fields *f,
+                       const char *type);
 
 /* Pushes text between quotes, without controls, cut where it is long. */
 void dw_push_quoted(lua_State *L, dw_slice text);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* An app of Lua's: the C app, its server, and the Lua values it needs. The
+ * userdata "dewar.core_app" is it; its user value is the refs table, which
+ * holds the Lua app and every function. While the server has listeners or
+ * connections, the registry holds both by the app's address (active means
+ * anchored, idle means collectable). */
+#ifndef DW_BINDINGS_APP_H
+#define DW_BINDINGS_APP_H
+
+#include "app/server.h"
+#include "bindings/script.h"
+
+typedef struct dw_lua_app {
+  dw_script *script;
+  dw_app *app;       /* NULL: closed */
+  dw_server *server;
+  dw_list node;      /* of the script */
+  int refs;          /* functions in the refs table */
+  bool empty_array;  /* JSON_EMPTY_TABLE = "array" */
+} dw_lua_app;
+
+/* Fixed places in the refs table; functions follow. */
+enum { DW_REF_SELF = 1, DW_REF_CORE, DW_REF_COUNT = DW_REF_CORE };
+
+#define DW_APP_TYPE "dewar.core_app"
+
+/* Adds app_new to the module table on top, and the type. */
+void dw_app_open(lua_State *L, dw_script *s);
+dw_lua_app *dw_app_check(lua_State *L, int index);
+/* Anchors the app at index, for as long as its server has something open. Call
+ * it before a listener or a connection is opened; raises without memory. */
+void dw_app_activate(lua_State *L, int index);
+/* Pushes the refs table of an active app; never raises. */
+void dw_app_push_refs(lua_State *L, dw_lua_app *app);
+/* Pushes the Lua app (the instance of dewar.App). */
+void dw_app_push_self(lua_State *L, dw_lua_app *app);
+/* Cuts every server of the script and turns the loop until they are idle. */
+void dw_apps_close(dw_script *s);
+
+/* The options table of add_route at index (route.c). */
+int dw_app_add_lua_route(lua_State *L);
+/* core:build (route.c). */
+int dw_app_build(lua_State *L);
+int dw_app_add_converter(lua_State *L);
+
+#endif

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT */
+/* Lua functions as handlers. A call is one run of stage_main in the request's
+ * task; what follows the function's return happens in stage_k, still inside. */
+#include "bindings/handler.h"
+
+#include "base/error.h"
+#include "bindings/errors.h"
+#include "bindings/headers.h"
+#include "bindings/response.h"
+
+typedef struct lua_handler {
+  dw_handler base;
+  dw_lua_app *app;
+  int ref;      /* in the refs table */
+  bool wrapped; /* ensure_sync has seen it */
+} lua_handler;
+
+/* --- Slots -------------------------------------------------------------------- */
+
+static void push_slots(lua_State *L, dw_script *s) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->slots);
+}
+
+void dw_slot_push(lua_State *L, dw_exchange *x, enum dw_slot slot) {
+  dw_task *t = x->script;
+  push_slots(L, t->script);
+  lua_rawgeti(L, -1, t->slot + slot);
+  lua_remove(L, -2);
+}
+
+void dw_slot_set(lua_State *L, dw_exchange *x, enum dw_slot slot) {
+  dw_task *t = x->script;
+  push_slots(L, t->script);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, t->slot + slot);
+  lua_pop(L, 1);
+}
+
+/* --- Calling -------------------------------------------------------------------- */
+
+/* Pushes the handler's function. The first time it passes through the app's
+ * ensure_sync, which the app may have overridden (docs/async.md). */
+static void push_function(lua_State *L, lua_handler *h) {
+  dw_app_push_refs(L, h->app);
+  lua_rawgeti(L, -1, h->ref);
+  if (!h->wrapped) {
+    lua_rawgeti(L, -2, DW_REF_SELF);
+    lua_getfield(L, -1, "ensure_sync");
+    lua_insert(L, -2);
+    lua_pushvalue(L, -3);
+    lua_call(L, 2, 1);
+    if (lua_isnil(L, -1))
+      luaL_error(L, "the app's ensure_sync returned nil; it must return a "
+                    "function that can be called like the one it was given");
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -4, h->ref);
+    lua_remove(L, -2);
+    h->wrapped = true;
+  }
+  lua_remove(L, -2);
+}
+
+/* The error being handled as a Lua value: what was raised, or an object for
+ * what C found (a 404). */
+static void push_error(lua_State *L, dw_exchange *x, const dw_error *error,
+                       enum dw_slot slot) {
+  dw_task *t = x->script;
+  if (!error->cls) {
+    lua_pushnil(L);
+    return;
+  }
+  if (error->script) {
+    dw_slot_push(L, x, slot);
+    return;
+  }
+  dw_errors_push(L, t->script, error->cls, error->message);
+}
+
+/* What C found becomes an object once, so that each hook sees the same one. */
+static void push_own_error(lua_State *L, dw_exchange *x) {
+  if (!x->error.script) {
+    push_error(L, x, &x->error, DW_SLOT_ERROR);
+    if (x->error.status == 405 && x->match.kind == DW_MATCH_NOT_ALLOWED) {
+      dw_task *t = x->script;
+      t->script->scratch.len = 0;
+      lua_createtable(L, 0, 1);
+      if (dw_allow_text(x->match.allowed, &t->script->scratch) == 0) {
+        lua_pushlstring(L, t->script->scratch.ptr, t->script->scratch.len);
+        lua_setfield(L, -2, "Allow");
+      }
+      lua_setfield(L, -2, "headers");
+    }
+    dw_slot_set(L, x, DW_SLOT_ERROR);
+    x->error.script = true;
+  }
+  dw_slot_push(L, x, DW_SLOT_ERROR);
+}
+
+static int push_arguments(lua_State *L, dw_exchange *x) {
+  dw_request_push(L, x);
+  switch (x->stage) {
+  case DW_STAGE_PREPROCESS: {
+    int request = lua_gettop(L);
+    lua_getfield(L, request, "endpoint");
+    lua_getfield(L, request, "view_args");
+    return 3;
+  }
+  case DW_STAGE_VIEW:
+    return 1 + dw_request_push_args(L, x);
+  case DW_STAGE_ERROR:
+  case DW_STAGE_SERVER_ERROR:
+    push_own_error(L, x);
+    return 2;
+  case DW_STAGE_AFTER_THIS:
+  case DW_STAGE_AFTER: {
+    dw_task *t = x->script;
+    dw_response_push(L, t->script, x);
+    return 2;
+  }
+  case DW_STAGE_TEARDOWN:
+    push_error(L, x, &x->unhandled, DW_SLOT_UNHANDLED);
+    return 2;
+  default:
+    return 1;
+  }
+}
+
+static const char *stage_name(dw_exchange *x) {
+  switch (x->stage) {
+  case DW_STAGE_ERROR:
+  case DW_STAGE_SERVER_ERROR:
+    return "error handler";
+  case DW_STAGE_AFTER_THIS:
+    return "after_this_request function";
+  case DW_STAGE_AFTER:
+    return "after_request function";
+  default:
+    return "view";
+  }
+}
+
+/* What the function returned, from index 2 on, becomes the verdict. */
+static int finish_stage(lua_State *L, dw_exchange *x) {
+  dw_task *t = x->script;
+  x->called = DW_PASS;
+  if (x->stage == DW_STAGE_PREPROCESS || x->stage == DW_STAGE_TEARDOWN)
+    return 0;
+  if (lua_isnoneornil(L, 2)) {
+    if (x->stage == DW_STAGE_BEFORE) return 0;
+    return luaL_error(L,
+                      "the %s of '%s' returned nil; return a string, a table "
+                      "or a response",
+                      stage_name(x), dw_endpoint_name(L, x));
+  }
+  dw_response_convert(L, t->script, x, 2);
+  x->called = DW_DONE;
+  return 0;
+}
+
+static int stage_k(lua_State *L, int status, lua_KContext ctx);
+
+/* An awaitable that was returned has been awaited: its first result stands in
+ * its place, or, where it stood alone, all of them. */
+static int awaited_k(lua_State *L, int status, lua_KContext ctx) {
+  int returned = (int)lua_tointeger(L, 2);
+  if (returned == 1) {
+    for (int i = 0; i < 3; i++) lua_remove(L, 2);
+  } else {
+    lua_settop(L, returned + 4);
+    lua_replace(L, 3);
+    lua_settop(L, returned + 2);
+    lua_remove(L, 2);
+  }
+  return stage_k(L, status, ctx);
+}
+
+static int stage_k(lua_State *L, int status, lua_KContext ctx) {
+  dw_exchange *x = (dw_exchange *)ctx;
+  (void)status;
+  int returned = lua_gettop(L) - 1;
+  if (returned == 0 || !dw_is_awaitable(L, 2)) return finish_stage(L, x);
+  luaL_checkstack(L, 3, NULL);
+  lua_pushinteger(L, returned);
+  lua_insert(L, 2);
+  lua_pushvalue(L, 3);
+  return dw_await(L, lua_gettop(L), -1, awaited_k, ctx);
+}
+
+/* x, and the exchange's calling handler, to a verdict in x->called. */
+static int stage_main(lua_State *L) {
+  dw_exchange *x = lua_touserdata(L, 1);
+  if (x->stage == DW_STAGE_AFTER_THIS) {
+    if (!dw_request_next_after(L, x)) {
+      x->called = DW_PASS;
+      return 0;
+    }
+  } else {
+    push_function(L, (lua_handler *)x->calling);
+  }
+  int n = push_arguments(L, x);
+  lua_callk(L, n, LUA_MULTRET, (lua_KContext)x, stage_k);
+  return stage_k(L, LUA_OK, (lua_KContext)x);
+}
+
+/* --- Runs and their verdicts -------------------------------------------------------- */
+
+/* Looks at what was raised: the class and status of an error, or a response. */
+static int classify_main(lua_State *L) {
+  dw_exchange *x = lua_touserdata(L, 1);
+  dw_task *t = x->script;
+  dw_slot_push(L, x, DW_SLOT_ERROR);
+  x->called = DW_FAILED;
+  if (dw_response_test(L, -1) && x->stage < DW_STAGE_SEND) {
+    dw_response_convert(L, t->script, x, 2);
+    x->called = DW_DONE;
+    return 0;
+  }
+  int status;
+  const dw_error_class *cls = dw_errors_class(L, t->script, -1, &status);
+  x->error = (dw_error){.cls = cls, .status = status, .script = true};
+  return 0;
+}
+
+static dw_verdict verdict_of(dw_exchange *x, dw_run run) {
+  if (run == DW_RUN_WAITING) return DW_PENDING;
+  if (run == DW_RUN_DONE) return (dw_verdict)x->called;
+  /* Without memory even to look at it, it is a plain error. */
+  x->error = (dw_error){.cls = &dw_error_base, .script = true};
+  x->called = DW_FAILED;
+  if (dw_task_run(x->script, classify_main, x) != DW_RUN_DONE) return DW_FAILED;
+  return (dw_verdict)x->called;
+}
+
+static void resumed_cb(dw_task *t, dw_run run) {
+  dw_exchange *x = t->owner;
+  dw_exchange_resume(x, verdict_of(x, run));
+}
+
+/* The request's task, taken at its first Lua stage. */
+static dw_task *begin(dw_exchange *x, dw_lua_app *app) {
+  dw_context context = {x, app};
+  dw_task *t;
+  if (dw_task_open(app->script, &context, &t) < 0) return NULL;
+  t->owner = x;
+  t->resumed_cb = resumed_cb;
+  x->script = t;
+  if (x->cancelled) dw_task_cancel(t, false);
+  if (x->stage >= DW_STAGE_TEARDOWN) dw_task_shield(t);
+  return t;
+}
+
+static dw_verdict call(dw_handler *h, dw_exchange *x) {
+  if (!x->script && !begin(x, ((lua_handler *)h)->app))
+    return dw_exchange_fail(x, 503, "out of memory");
+  x->calling = h;
+  return verdict_of(x, dw_task_run(x->script, stage_main, x));
+}
+
+static void handler_free(dw_handler *h, dw_allocator *a) {
+  dw_free(a, h, sizeof(lua_handler));
+}
+
+dw_handler *dw_handler_new(lua_State *L, int core_index, int index) {
+  dw_lua_app *app = dw_app_check(L, core_index);
+  lua_getiuservalue(L, core_index, 1);
+  lua_pushvalue(L, index);
+  lua_rawseti(L, -2, app->refs + 1);
+  lua_pop(L, 1);
+  lua_handler *h = dw_zalloc(app->script->alloc, sizeof *h);
+  if (!h) luaL_error(L, "not enough memory");
+  *h = (lua_handler){.base = {call, handler_free},
+                     .app = app,
+                     .ref = ++app->refs};
+  return &h->base;
+}
+
+/* --- The runner --------------------------------------------------------------------- */
+
+static dw_verdict after_this(dw_exchange *x) {
+  if (!x->request) return DW_PASS;
+  return verdict_of(x, dw_task_run(x->script, stage_main, x));
+}
+
+static dw_verdict next_piece(dw_exchange *x) {
+  return verdict_of(x, dw_task_run(x->script, dw_stream_piece, x));
+}
+
+static dw_verdict close_body(dw_exchange *x) {
+  if (x->response->kind != DW_BODY_STREAM) return DW_PASS;
+  dw_task_shield(x->script);
+  return verdict_of(x, dw_task_run(x->script, dw_stream_close_body, x));
+}
+
+static dw_verdict reap(dw_exchange *x) {
+  x->called = DW_PASS;
+  return dw_task_reap(x->script) ? DW_PASS : DW_PENDING;
+}
+
+static void cancel(dw_exchange *x, bool timeout) {
+  dw_task_cancel(x->script, timeout);
+}
+
+static void uncancel(dw_exchange *x) { dw_task_uncancel(x->script); }
+
+static void shield(dw_exchange *x) { dw_task_shield(x->script); }
+
+typedef struct description {
+  dw_exchange *x;
+  dw_slice *text;
+  dw_response *response;
+} description;
+
+static int describe_main(lua_State *L) {
+  description *d = lua_touserdata(L, 1);
+  size_t len;
+  dw_slot_push(L, d->x, DW_SLOT_ERROR);
+  if (!lua_istable(L, -1)) return 0;
+  lua_getfield(L, -1, "message");
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len)
+                                                    : NULL;
+  char *copy = text ? dw_arena_copy(&d->x->http.request.arena, text, len) : NULL;
+  if (copy) *d->text = dw_slice_of(copy, len);
+  lua_pop(L, 1);
+  if (lua_getfield(L, -1, "headers") == LUA_TTABLE)
+    dw_headers_from_table(L, lua_gettop(L), &d->response->headers);
+  return 0;
+}
+
+static void describe(dw_exchange *x, dw_slice *text, dw_response *response) {
+  description d = {x, text, response};
+  dw_task_run(x->script, describe_main, &d);
+}
+
+static int keep_main(lua_State *L) {
+  dw_exchange *x = lua_touserdata(L, 1);
+  dw_slot_push(L, x, DW_SLOT_ERROR);
+  dw_slot_set(L, x, DW_SLOT_UNHANDLED);
+  return 0;
+}
+
+static void keep_error(dw_exchange *x) {
+  dw_task_run(x->script, keep_main, x);
+}
+
+static int wrap_main(lua_State *L) {
+  dw_exchange *x = lua_touserdata(L, 1);
+  dw_task *t = x->script;
+  dw_errors_push(L, t->script, dw_error_for_status(500), NULL);
+  push_error(L, x, &x->error, DW_SLOT_ERROR);
+  lua_setfield(L, -2, "original");
+  dw_slot_set(L, x, DW_SLOT_ERROR);
+  x->error.script = true;
+  return 0;
+}
+
+static void wrap_error(dw_exchange *x) {
+  if (dw_task_run(x->script, wrap_main, x) != DW_RUN_DONE)
+    x->error.script = false;
+}
+
+typedef struct log_call {
+  dw_exchange *x;
+  const char *where;
+} log_call;
+
+static int log_main(lua_State *L) {
+  log_call *call = lua_touserdata(L, 1);
+  dw_task *t = call->x->script;
+  dw_slot_push(L, call->x, DW_SLOT_TRACEBACK);
+  if (!lua_isstring(L, -1)) {
+    lua_pop(L, 1);
+    dw_slot_push(L, call->x, DW_SLOT_ERROR);
+    luaL_tolstring(L, -1, NULL);
+  }
+  lua_pushfstring(L, "%s\n%s", call->where, lua_tostring(L, -1));
+  dw_log_write(t->script->log, DEWAR_ERROR, lua_tostring(L, -1), NULL, 0);
+  return 0;
+}
+
+static void log_error(dw_exchange *x, const char *where) {
+  dw_task *t = x->script;
+  log_call call = {x, where};
+  if (!dw_log_on(t->script->log, DEWAR_ERROR)) return;
+  if (dw_task_run(t, log_main, &call) != DW_RUN_DONE)
+    dw_log_write(t->script->log, DEWAR_ERROR, where, NULL, 0);
+}
+
+static void end(dw_exchange *x) {
+  dw_request_detach(x);
+  dw_task_close(x->script);
+  x->script = NULL;
+}
+
+const dw_runner dw_lua_runner = {
+    .after_this = after_this,
+    .next_piece = next_piece,
+    .close_body = close_body,
+    .reap = reap,
+    .cancel = cancel,
+    .uncancel = uncancel,
+    .shield = shield,
+    .describe = describe,
+    .log_error = log_error,
+    .keep_error = keep_error,
+    .wrap_error = wrap_error,
+    .end = end,
+};

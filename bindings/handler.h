@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* Lua functions as dispatch's handlers, and the script's part in an exchange:
+ * each stage is one run of a C function in the request's task, which pushes the
+ * arguments, calls the Lua function, waits if that waits, and converts what it
+ * returns. All of Lua's errors, memory included, stay inside of that run. */
+#ifndef DW_BINDINGS_HANDLER_H
+#define DW_BINDINGS_HANDLER_H
+
+#include "bindings/app.h"
+#include "bindings/task.h"
+
+/* The function at index as a handler of the app at core_index; raises. */
+dw_handler *dw_handler_new(lua_State *L, int core_index, int index);
+
+extern const dw_runner dw_lua_runner;
+
+/* The request object of x on the stack (made at the first call); raises. */
+void dw_request_push(lua_State *L, dw_exchange *x);
+/* Cuts the object's tie to x, which is over; never raises. */
+void dw_request_detach(dw_exchange *x);
+/* Adds the type, the proxies request, g and current_app, after_this_request,
+ * has_request to the module table on top. */
+void dw_request_open(lua_State *L, dw_script *s);
+/* The proxies (context.c). */
+void dw_context_open(lua_State *L, dw_script *s);
+/* The exchange that the running task works for, or NULL. */
+dw_exchange *dw_current_exchange(dw_script *s);
+/* The exchange of the request object at index; raises where it is over. */
+dw_exchange *dw_request_check(lua_State *L, int index);
+/* The object's table of made values, by name; made if need be. */
+void dw_request_push_cache(lua_State *L, int index);
+/* Calls the next after_this_request function with k, or returns false. */
+bool dw_request_next_after(lua_State *L, dw_exchange *x);
+/* "users.show", or the path where no route matched; on L's stack or borrowed. */
+const char *dw_endpoint_name(lua_State *L, dw_exchange *x);
+/* Values of the matched rule on the stack, as they are passed; their number. */
+int dw_request_push_args(lua_State *L, dw_exchange *x);
+
+/* body, text, json, chunks (body.c): methods of the request. */
+int dw_request_body(lua_State *L);
+int dw_request_text(lua_State *L);
+int dw_request_json(lua_State *L);
+int dw_request_chunks(lua_State *L);
+/* Pushes the form; may wait: as `return dw_request_form(L)`, object at 1. */
+int dw_request_form(lua_State *L);
+
+/* A slot of the exchange's task. */
+void dw_slot_push(lua_State *L, dw_exchange *x, enum dw_slot slot);
+void dw_slot_set(lua_State *L, dw_exchange *x, enum dw_slot slot); /* pops */
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* Responses for Lua, and the conversion of what views return. */
+#ifndef DW_BINDINGS_RESPONSE_H
+#define DW_BINDINGS_RESPONSE_H
+
+#include "bindings/app.h"
+#include "http/response.h"
+
+#define DW_RESPONSE_TYPE "dewar.response"
+
+/* The userdata; its user value is the body's Lua value: the string, or what a
+ * stream is made from. */
+typedef struct dw_lua_response {
+  dw_response r;
+  dw_script *script;
+} dw_lua_response;
+
+void dw_response_open(lua_State *L, dw_script *s);
+/* NULL where the value is no response. */
+dw_lua_response *dw_response_test(lua_State *L, int index);
+
+/* Where a conversion puts its result: into an exchange's plain response, unless
+ * the value is a response object already. */
+typedef struct dw_conversion {
+  dw_exchange *x;
+  const char *endpoint; /* for errors */
+  bool empty_array;
+} dw_conversion;
+
+/* Converts the values from index first to the top to the response of x; raises
+ * where they are none. Awaitables must have been awaited. */
+void dw_response_convert(lua_State *L, dw_script *s, dw_exchange *x,
+                         int first);
+/* The same into a new response object, which is left on the stack. */
+void dw_response_make(lua_State *L, dw_script *s, int first,
+                      bool empty_array);
+/* The response of x as an object on the stack, for after hooks. */
+void dw_response_push(lua_State *L, dw_script *s, dw_exchange *x);
+
+/* Bodies that are streams (stream.c). Whether the value at index is one. */
+bool dw_is_stream(lua_State *L, int index);
+void dw_stream_open(lua_State *L, dw_script *s);
+/* Stages: the next piece, and the end. They set x->called. */
+int dw_stream_piece(lua_State *L);
+int dw_stream_close_body(lua_State *L);
+
+#endif
