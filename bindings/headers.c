@@ -173,20 +173,20 @@ void dw_headers_from_table(lua_State *L, int index, dw_headers *out) {
 
 /* --- The userdata ----------------------------------------------------------*/
 
-static dw_value_fields check(lua_State *L) {
+static dw_entries check(lua_State *L) {
   const headers *h = luaL_checkudata(L, 1, HEADERS);
-  return (dw_value_fields){h->list->items, h->list->count, 0, true};
+  return (dw_entries){h->list->items, h->list->count, 0, true};
 }
 
 static int headers_index(lua_State *L) {
-  dw_value_fields f = check(L);
-  return dw_fields_index(L, &f, 2);
+  dw_entries f = check(L);
+  return dw_entries_index(L, &f, 2);
 }
 
 static int headers_call(lua_State *L) {
   lua_settop(L, 2);
-  dw_value_fields f = check(L);
-  return dw_fields_list(L, &f, 2);
+  dw_entries f = check(L);
+  return dw_entries_list(L, &f, 2);
 }
 
 /* headers[name] = nil, a string, a number, or a list of them */
@@ -206,7 +206,7 @@ static int headers_newindex(lua_State *L) {
 
 /* Over a copy, so that the loop may change the headers. */
 static int headers_pairs(lua_State *L) {
-  dw_value_fields f = check(L);
+  dw_entries f = check(L);
   dw_values_push_headers(L, dw_script_of(L), f.items, f.count);
   lua_replace(L, 1);
   return dw_values_pairs(L);
@@ -218,8 +218,8 @@ static int headers_len(lua_State *L) {
 }
 
 static int headers_tostring(lua_State *L) {
-  dw_value_fields f = check(L);
-  return dw_fields_tostring(L, &f, HEADERS);
+  dw_entries f = check(L);
+  return dw_entries_tostring(L, &f, HEADERS);
 }
 
 static const luaL_Reg metamethods[] = {{"__index", headers_index},

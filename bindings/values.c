@@ -17,13 +17,14 @@ typedef struct values {
   dw_header items[]; /* and the bytes behind them */
 } values;
 
-/* --- Fields ----------------------------------------------------------------*/
+/* --- Entries ---------------------------------------------------------------*/
 
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
-/* Only the script's "_" reads as "-": a client that sends X_Real_IP does not
- * get to answer for X-Real-IP. */
-bool dw_fields_match(dw_slice key, dw_slice name, bool headers) {
+/* Whether a name that a script wrote means the field's name. Only the script's
+ * "_" reads as "-": a client that sends X_Real_IP does not get to answer for
+ * X-Real-IP. */
+static bool matches(dw_slice key, dw_slice name, bool headers) {
   if (!headers) return dw_slice_equal(key, name);
   if (key.len != name.len) return false;
   for (size_t i = 0; i < key.len; i++) {
@@ -34,14 +35,13 @@ bool dw_fields_match(dw_slice key, dw_slice name, bool headers) {
 }
 
 /* The first match from `from` on, or f->count. */
-static size_t find(const dw_value_fields *f, dw_slice key, size_t from) {
-  while (from < f->count &&
-         !dw_fields_match(key, f->items[from].name, f->headers))
+static size_t find(const dw_entries *f, dw_slice key, size_t from) {
+  while (from < f->count && !matches(key, f->items[from].name, f->headers))
     from++;
   return from;
 }
 
-static void push_value(lua_State *L, const dw_value_fields *f, size_t i) {
+static void push_value(lua_State *L, const dw_entries *f, size_t i) {
   if (f->objects)
     lua_rawgeti(L, f->objects, (lua_Integer)i + 1);
   else
@@ -49,7 +49,7 @@ static void push_value(lua_State *L, const dw_value_fields *f, size_t i) {
 }
 
 /* RFC 9110, 5.3; Cookie has a separator of its own (RFC 9113, 8.2.3). */
-static void push_joined(lua_State *L, const dw_value_fields *f, dw_slice key,
+static void push_joined(lua_State *L, const dw_entries *f, dw_slice key,
                         size_t i) {
   bool cookie = dw_slice_equal_nocase(f->items[i].name, DW_LITERAL("Cookie"));
   luaL_Buffer joined;
@@ -63,12 +63,12 @@ static void push_joined(lua_State *L, const dw_value_fields *f, dw_slice key,
 }
 
 /* Set-Cookie is the one field whose lines can't be joined. */
-static bool joins(const dw_value_fields *f, dw_slice key, size_t i) {
+static bool joins(const dw_entries *f, dw_slice key, size_t i) {
   return f->headers && find(f, key, i + 1) < f->count &&
          !dw_slice_equal_nocase(f->items[i].name, DW_LITERAL("Set-Cookie"));
 }
 
-int dw_fields_index(lua_State *L, const dw_value_fields *f, int key) {
+int dw_entries_index(lua_State *L, const dw_entries *f, int key) {
   dw_slice name = {NULL, 0};
   size_t i = f->count;
   if (lua_type(L, key) == LUA_TSTRING) {
@@ -84,7 +84,7 @@ int dw_fields_index(lua_State *L, const dw_value_fields *f, int key) {
   return 1;
 }
 
-int dw_fields_list(lua_State *L, const dw_value_fields *f, int key) {
+int dw_entries_list(lua_State *L, const dw_entries *f, int key) {
   if (lua_type(L, key) != LUA_TSTRING)
     return dw_misuse(L, "the call takes a name, a string, not a %s",
                      luaL_typename(L, key));
@@ -120,8 +120,7 @@ void dw_push_quoted(lua_State *L, dw_slice text) {
   luaL_pushresult(&out);
 }
 
-int dw_fields_tostring(lua_State *L, const dw_value_fields *f,
-                       const char *type) {
+int dw_entries_tostring(lua_State *L, const dw_entries *f, const char *type) {
   luaL_Buffer out;
   luaL_buffinit(L, &out);
   luaL_addstring(&out, type);
@@ -147,9 +146,9 @@ int dw_fields_tostring(lua_State *L, const dw_value_fields *f,
 /* --- The userdata ----------------------------------------------------------*/
 
 /* The fields of the argument; its list of objects, if any, is pushed. */
-static dw_value_fields check(lua_State *L) {
+static dw_entries check(lua_State *L) {
   const values *v = luaL_checkudata(L, 1, VALUES);
-  dw_value_fields f = {v->items, v->count, 0, v->headers};
+  dw_entries f = {v->items, v->count, 0, v->headers};
   if (v->objects) {
     lua_getiuservalue(L, 1, 1);
     f.objects = lua_gettop(L);
@@ -158,14 +157,14 @@ static dw_value_fields check(lua_State *L) {
 }
 
 static int values_index(lua_State *L) {
-  dw_value_fields f = check(L);
-  return dw_fields_index(L, &f, 2);
+  dw_entries f = check(L);
+  return dw_entries_index(L, &f, 2);
 }
 
 static int values_call(lua_State *L) {
   lua_settop(L, 2);
-  dw_value_fields f = check(L);
-  return dw_fields_list(L, &f, 2);
+  dw_entries f = check(L);
+  return dw_entries_list(L, &f, 2);
 }
 
 static int values_newindex(lua_State *L) {
@@ -176,7 +175,7 @@ static int values_newindex(lua_State *L) {
 /* Keeps its place in upvalue 2. */
 static int values_next(lua_State *L) {
   lua_settop(L, 1);
-  dw_value_fields f = check(L);
+  dw_entries f = check(L);
   size_t i = (size_t)lua_tointeger(L, lua_upvalueindex(2));
   if (i >= f.count) return 0;
   lua_pushinteger(L, (lua_Integer)i + 1);
@@ -202,8 +201,8 @@ static int values_len(lua_State *L) {
 }
 
 static int values_tostring(lua_State *L) {
-  dw_value_fields f = check(L);
-  return dw_fields_tostring(L, &f, VALUES);
+  dw_entries f = check(L);
+  return dw_entries_tostring(L, &f, VALUES);
 }
 
 static const luaL_Reg metamethods[] = {{"__index", values_index},

@@ -32,21 +32,18 @@ int dw_values_pairs(lua_State *L);
 
 /* --- For both kinds --------------------------------------------------------*/
 
-typedef struct dw_value_fields {
+typedef struct dw_entries {
   const dw_header *items;
   size_t count;
   int objects;  /* index of a list that has the values instead; 0: none */
   bool headers; /* DW_VALUES_HEADERS */
-} dw_value_fields;
+} dw_entries;
 
-/* Whether a name that a script wrote means the field's name. */
-bool dw_fields_match(dw_slice key, dw_slice name, bool headers);
 /* Pushes one value or nil; key is any value. Returns 1. */
-int dw_fields_index(lua_State *L, const dw_value_fields *f, int key);
+int dw_entries_index(lua_State *L, const dw_entries *f, int key);
 /* Pushes a list of all values; raises unless the key is a string. Returns 1. */
-int dw_fields_list(lua_State *L, const dw_value_fields *f, int key);
-int dw_fields_tostring(lua_State *L, const dw_value_fields *f,
-                       const char *type);
+int dw_entries_list(lua_State *L, const dw_entries *f, int key);
+int dw_entries_tostring(lua_State *L, const dw_entries *f, const char *type);
 
 /* Pushes text between quotes, without controls, cut where it is long. */
 void dw_push_quoted(lua_State *L, dw_slice text);
