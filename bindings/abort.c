@@ -86,7 +86,8 @@ static int abort_request(lua_State *L) {
   const dw_error_class *cls = class_for(L, 1);
   if (!cls) return misused_status(L);
   lua_settop(L, 3);
-  if (lua_istable(L, 2) && lua_isnil(L, 3)) lua_rotate(L, 2, 1);
+  bool headers_only = lua_istable(L, 2) || lua_isuserdata(L, 2);
+  if (headers_only && lua_isnil(L, 3)) lua_rotate(L, 2, 1);
   if (!lua_isnil(L, 2) && lua_type(L, 2) != LUA_TSTRING)
     return dw_misuse(L, "abort: the description must be a string, not a %s",
                      luaL_typename(L, 2));

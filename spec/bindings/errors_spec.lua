@@ -260,6 +260,8 @@ describe("dewar.abort", function()
     assert.are.same({ ["WWW-Authenticate"] = "Basic" }, err.headers)
     err = raised(dewar.abort, 401, nil, { ["WWW-Authenticate"] = { "Basic", "Bearer" } })
     assert.are.same({ "Basic", "Bearer" }, err.headers["WWW-Authenticate"])
+    local headers = dewar.response("", 200, { ["X-A"] = "b" }).headers
+    assert.are.equal(headers, raised(dewar.abort, 401, headers).headers)
   end)
 
   it("raises a response as it is", function()
