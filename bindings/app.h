@@ -16,6 +16,7 @@ typedef struct dw_lua_app {
   dw_server *server;
   dw_list node;      /* of the script */
   int refs;          /* functions in the refs table */
+  bool debug;        /* DEBUG */
   bool empty_array;  /* JSON_EMPTY_TABLE = "array" */
 } dw_lua_app;
 
@@ -37,10 +38,16 @@ void dw_app_push_self(lua_State *L, dw_lua_app *app);
 /* Cuts every server of the script and turns the loop until they are idle. */
 void dw_apps_close(dw_script *s);
 
-/* The options table of add_route at index (route.c). */
+/* Ends all that runs on the script, before its state or runtime goes (init.c);
+ * idempotent. */
+void dw_script_shutdown(dw_script *s);
+/* The scope at index, nil being the app's own. */
+dw_scope *dw_app_opt_scope(lua_State *L, dw_lua_app *a, int index);
+
+/* Methods of the core (route.c). */
 int dw_app_add_lua_route(lua_State *L);
-/* core:build (route.c). */
-int dw_app_build(lua_State *L);
 int dw_app_add_converter(lua_State *L);
+int dw_app_build(lua_State *L);
+int dw_app_rules(lua_State *L);
 
 #endif

@@ -77,7 +77,7 @@ void dw_exchange_cancel(dw_exchange *x) {
   if (x->cancelled || x->stage > DW_STAGE_STREAM) return;
   x->cancelled = true;
   dw_timer_stop(x->server->http.loop, &x->timer);
-  if (x->pending && x->stage == DW_STAGE_STREAM &&
+  if (x->pending && x->stage == DW_STAGE_STREAM && !x->drain_cb &&
       x->http.connection->waiting_drain) {
     x->http.connection->waiting_drain = false;
     dw_exchange_resume(x, DW_DONE);

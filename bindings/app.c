@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/* The core of an app for lua/dewar/app.lua: hooks, error handlers, settings,
+ * listening. Its routes are in route.c. */
+#include "bindings/app.h"
+
+#include <math.h>
+
+#include "base/error.h"
+#include "bindings/errors.h"
+#include "bindings/handler.h"
+#include "bindings/response.h"
+
+#define SCOPE_TYPE "dewar.scope"
+
+/* --- The object ---------------------------------------------------------------- */
+
+dw_lua_app *dw_app_check(lua_State *L, int index) {
+  dw_lua_app *a = luaL_checkudata(L, index, DW_APP_TYPE);
+  if (!a->app) dw_misuse(L, "this app is closed");
+  return a;
+}
+
+void dw_app_push_refs(lua_State *L, dw_lua_app *app) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, app);
+}
+
+void dw_app_push_self(lua_State *L, dw_lua_app *app) {
+  dw_app_push_refs(L, app);
+  lua_rawgeti(L, -1, DW_REF_SELF);
+  lua_remove(L, -2);
+}
+
+void dw_app_activate(lua_State *L, int index) {
+  dw_lua_app *a = dw_app_check(L, index);
+  lua_getiuservalue(L, index, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, a);
+}
+
+/* The refs table holds the userdata, so it's enough to let go of that. Setting
+ * an existing key to nil raises nothing. */
+static void idle_cb(dw_server *server) {
+  dw_lua_app *a = server->data;
+  lua_State *L = a->script->L;
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, a);
+}
+
+static int app_new(lua_State *L) {
+  dw_script *s = dw_script_of(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  dw_lua_app *a = lua_newuserdatauv(L, sizeof *a, 1);
+  memset(a, 0, sizeof *a);
+  a->script = s;
+  a->refs = DW_REF_COUNT;
+  dw_list_init(&a->node);
+  luaL_setmetatable(L, DW_APP_TYPE);
+  lua_createtable(L, 16, 0);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, DW_REF_SELF);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, DW_REF_CORE);
+  lua_setiuservalue(L, -2, 1);
+  int code = dw_app_new(&a->app, s->alloc);
+  if (code == 0)
+    code = dw_server_new(&a->server, s->loop, a->app, &dw_lua_runner);
+  if (code < 0) return luaL_error(L, "not enough memory");
+  a->app->data = a;
+  a->server->data = a;
+  a->server->idle_cb = idle_cb;
+  dw_list_push(&s->apps, &a->node);
+  return 1;
+}
+
+/* Only idle apps are collected, but for a Lua state that is being closed. */
+static int app_gc(lua_State *L) {
+  dw_lua_app *a = luaL_checkudata(L, 1, DW_APP_TYPE);
+  if (a->server && !dw_server_idle(a->server)) dw_script_shutdown(a->script);
+  dw_list_remove(&a->node);
+  dw_server_free(a->server);
+  dw_app_free(a->app);
+  a->server = NULL;
+  a->app = NULL;
+  return 0;
+}
+
+static bool all_idle(void *data) {
+  dw_script *s = data;
+  for (dw_list *n = s->apps.next; n != &s->apps; n = n->next)
+    if (!dw_server_idle(DW_CONTAINER(n, dw_lua_app, node)->server)) return false;
+  return true;
+}
+
+void dw_apps_close(dw_script *s) {
+  for (dw_list *n = s->apps.next; n != &s->apps; n = n->next) {
+    dw_server *server = DW_CONTAINER(n, dw_lua_app, node)->server;
+    dw_server_stop(server);
+    dw_http_cut(&server->http);
+  }
+  dw_loop_run(s->loop, all_idle, s);
+}
+
+/* --- Scopes, hooks, error handlers ------------------------------------------------ */
+
+static dw_scope *opt_scope(lua_State *L, dw_lua_app *a, int index) {
+  if (lua_isnoneornil(L, index)) return a->app->scope;
+  return *(dw_scope **)luaL_checkudata(L, index, SCOPE_TYPE);
+}
+
+dw_scope *dw_app_opt_scope(lua_State *L, dw_lua_app *a, int index) {
+  return opt_scope(L, a, index);
+}
+
+static void check_open(lua_State *L, dw_lua_app *a) {
+  if (a->app->frozen)
+    dw_misuse(L, "the app has handled its first request; set it up before");
+}
+
+static int add_scope(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  size_t len;
+  const char *name = luaL_checklstring(L, 2, &len);
+  dw_scope *parent = opt_scope(L, a, 3), *scope;
+  check_open(L, a);
+  dw_scope **box = lua_newuserdatauv(L, sizeof *box, 0);
+  luaL_setmetatable(L, SCOPE_TYPE);
+  int code = dw_app_add_scope(a->app, parent, dw_slice_of(name, len), &scope);
+  if (code == DEWAR_ETOOBIG)
+    return dw_misuse(L, "blueprints can be nested %d deep at most",
+                     DW_SCOPES_MAX - 1);
+  if (code < 0) return luaL_error(L, "not enough memory");
+  *box = scope;
+  return 1;
+}
+
+static int add_hook(lua_State *L) {
+  static const char *const kinds[] = {"preprocess", "before", "after",
+                                      "teardown", NULL};
+  dw_lua_app *a = dw_app_check(L, 1);
+  dw_scope *scope = opt_scope(L, a, 2);
+  dw_hook hook = (dw_hook)luaL_checkoption(L, 3, NULL, kinds);
+  check_open(L, a);
+  dw_handler *h = dw_handler_new(L, 1, 4);
+  if (dw_scope_add(scope, a->app->alloc, hook, h) < 0)
+    return luaL_error(L, "not enough memory");
+  return 0;
+}
+
+static int add_error_handler(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  dw_scope *scope = opt_scope(L, a, 2);
+  const dw_error_class *cls = dw_errors_check_class(L, 3);
+  luaL_argcheck(L, cls, 3, "error class expected");
+  check_open(L, a);
+  dw_handler *h = dw_handler_new(L, 1, 4);
+  /* The class lives as long as the app. */
+  lua_getiuservalue(L, 1, 1);
+  lua_pushvalue(L, 3);
+  lua_rawseti(L, -2, ++a->refs);
+  if (dw_scope_add_error(scope, a->app->alloc, cls, h) < 0)
+    return luaL_error(L, "not enough memory");
+  return 0;
+}
+
+/* --- Settings ------------------------------------------------------------------------ */
+
+typedef enum setting_kind {
+  SETTING_MS,    /* seconds in Lua; 0 and nil: none */
+  SETTING_SIZE,  /* bytes */
+  SETTING_MAX,   /* bytes, nil: no limit */
+  SETTING_COUNT, /* nil: none */
+  SETTING_FLAG
+} setting_kind;
+
+typedef struct setting {
+  const char *name;
+  setting_kind kind;
+  size_t offset;
+} setting;
+
+#define LIMIT(name, kind, field) {name, kind, offsetof(dw_limits, field)}
+
+static const setting settings[] = {
+    LIMIT("HEADER_TIMEOUT", SETTING_MS, header_timeout),
+    LIMIT("BODY_TIMEOUT", SETTING_MS, body_timeout),
+    LIMIT("KEEP_ALIVE_TIMEOUT", SETTING_MS, keep_alive_timeout),
+    LIMIT("WRITE_TIMEOUT", SETTING_MS, write_timeout),
+    LIMIT("REQUEST_TIMEOUT", SETTING_MS, request_timeout),
+    LIMIT("SHUTDOWN_TIMEOUT", SETTING_MS, shutdown_timeout),
+    LIMIT("MAX_CONTENT_LENGTH", SETTING_MAX, max_content_length),
+    LIMIT("MAX_TARGET_SIZE", SETTING_SIZE, max_target_size),
+    LIMIT("MAX_HEADER_SIZE", SETTING_SIZE, max_header_size),
+    LIMIT("MAX_HEADERS", SETTING_SIZE, max_headers),
+    LIMIT("MAX_TRAILER_SIZE", SETTING_SIZE, max_trailer_size),
+    LIMIT("MAX_CONNECTIONS", SETTING_COUNT, max_connections),
+    LIMIT("CANCEL_ON_DISCONNECT", SETTING_FLAG, cancel_on_disconnect),
+};
+
+static int bad_setting(lua_State *L, const char *name, const char *what) {
+  return dw_misuse(L, "config.%s is %s; got %s", name, what,
+                   luaL_tolstring(L, 3, NULL));
+}
+
+static void set_limit(lua_State *L, dw_limits *limits, const setting *m) {
+  void *to = (char *)limits + m->offset;
+  if (m->kind == SETTING_FLAG) {
+    if (!lua_isboolean(L, 3)) bad_setting(L, m->name, "true or false");
+    *(bool *)to = lua_toboolean(L, 3);
+  } else if (m->kind == SETTING_MS) {
+    lua_Number seconds = lua_isnil(L, 3) ? 0 : lua_tonumber(L, 3);
+    bool number = lua_isnil(L, 3) || lua_type(L, 3) == LUA_TNUMBER;
+    if (!number || !(seconds >= 0) || seconds > 1e9)
+      bad_setting(L, m->name, "a number of seconds, or nil for none");
+    *(uint64_t *)to = (uint64_t)ceil(seconds * 1000);
+  } else {
+    int isint = 0;
+    lua_Integer n = lua_type(L, 3) == LUA_TNUMBER
+                        ? lua_tointegerx(L, 3, &isint)
+                        : 0;
+    bool none = lua_isnil(L, 3) && m->kind != SETTING_SIZE;
+    if (!none && (!isint || n < (m->kind == SETTING_MAX ? 0 : 1)))
+      bad_setting(L, m->name,
+                  m->kind == SETTING_SIZE ? "a positive whole number"
+                                          : "a whole number, or nil for none");
+    if (m->kind == SETTING_MAX)
+      *(uint64_t *)to = none ? UINT64_MAX : (uint64_t)n;
+    else
+      *(size_t *)to = (size_t)n;
+  }
+}
+
+/* A limit, or another setting that C looks at; true if it was one. */
+static int configure(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  const char *name = luaL_checkstring(L, 2);
+  lua_settop(L, 3);
+  lua_pushboolean(L, true);
+  for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+    if (strcmp(name, settings[i].name) != 0) continue;
+    set_limit(L, &a->app->limits, &settings[i]);
+    lua_pushboolean(L, true);
+    return 1;
+  }
+  if (strcmp(name, "PROPAGATE_EXCEPTIONS") == 0) {
+    a->app->testing = lua_toboolean(L, 3);
+  } else if (strcmp(name, "DEBUG") == 0) {
+    a->debug = lua_toboolean(L, 3);
+  } else if (strcmp(name, "ACCESS_LOG") == 0) {
+    a->server->access_log = lua_toboolean(L, 3);
+  } else if (strcmp(name, "JSON_EMPTY_TABLE") == 0) {
+    const char *v = lua_type(L, 3) == LUA_TSTRING ? lua_tostring(L, 3) : "";
+    if (strcmp(v, "array") != 0 && strcmp(v, "object") != 0)
+      return bad_setting(L, name, "\"object\" or \"array\"");
+    a->empty_array = strcmp(v, "array") == 0;
+  } else if (strcmp(name, "SERVER_NAME") == 0) {
+    size_t len = 0;
+    const char *v = "";
+    if (!lua_isnil(L, 3)) {
+      if (lua_type(L, 3) != LUA_TSTRING)
+        return bad_setting(L, name, "a host name such as \"example.com:8000\"");
+      v = lua_tolstring(L, 3, &len);
+    }
+    if (dw_router_set_server_name(a->app->router, dw_slice_of(v, len)) < 0)
+      return luaL_error(L, "not enough memory");
+  } else {
+    lua_pushboolean(L, false);
+  }
+  return 1;
+}
+
+static int frozen(lua_State *L) {
+  lua_pushboolean(L, dw_app_check(L, 1)->app->frozen);
+  return 1;
+}
+
+static int make_response(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  if (lua_gettop(L) < 2)
+    return dw_misuse(L, "make_response needs what a view may return");
+  dw_response_make(L, a->script, 2, a->empty_array);
+  return 1;
+}
+
+/* --- Listening ---------------------------------------------------------------------------- */
+
+static int listen_failed(lua_State *L, dw_lua_app *a, int code,
+                         const char *where) {
+  return dw_errors_raise_code(L, a->script, code,
+                              lua_pushfstring(L, "listen on %s", where));
+}
+
+static int app_listen(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  const char *host = luaL_checkstring(L, 2);
+  lua_Integer port = luaL_checkinteger(L, 3);
+  int bound = 0;
+  if (port < 0 || port > 65535)
+    return dw_misuse(L, "a port is 0 to 65535; got %d", (int)port);
+  dw_app_activate(L, 1);
+  int code = dw_server_listen(a->server, host, (int)port, &bound);
+  if (code < 0)
+    return listen_failed(L, a, code,
+                         lua_pushfstring(L, "%s:%d", host, (int)port));
+  lua_pushinteger(L, bound);
+  return 1;
+}
+
+static int app_listen_unix(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  const char *path = luaL_checkstring(L, 2);
+  dw_app_activate(L, 1);
+  int code = dw_server_listen_unix(a->server, path);
+  if (code < 0) return listen_failed(L, a, code, path);
+  return 0;
+}
+
+static int is_listening(lua_State *L) {
+  lua_pushboolean(L, dw_app_check(L, 1)->server->nlisteners > 0);
+  return 1;
+}
+
+static bool server_stopped(void *data) {
+  dw_server *s = data;
+  return s->stopping && dw_server_idle(s);
+}
+
+static int serve(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  if (a->script->current)
+    return dw_misuse(L, "serve is for a main chunk, not for a task");
+  int code = dw_loop_run(a->script->loop, server_stopped, a->server);
+  if (code < 0)
+    return dw_errors_raise_code(L, a->script, code, "serve");
+  return 0;
+}
+
+static int stop(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  dw_server_stop(a->server);
+  return 0;
+}
+
+/* --- Opening --------------------------------------------------------------------------------- */
+
+void dw_app_open(lua_State *L, dw_script *s) {
+  static const luaL_Reg methods[] = {
+      {"add_route", dw_app_add_lua_route},
+      {"add_scope", add_scope},
+      {"add_hook", add_hook},
+      {"add_error_handler", add_error_handler},
+      {"add_converter", dw_app_add_converter},
+      {"build", dw_app_build},
+      {"rules", dw_app_rules},
+      {"configure", configure},
+      {"frozen", frozen},
+      {"make_response", make_response},
+      {"listen", app_listen},
+      {"listen_unix", app_listen_unix},
+      {"is_listening", is_listening},
+      {"serve", serve},
+      {"stop", stop},
+      {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__gc", app_gc}, {NULL, NULL}};
+  const luaL_Reg functions[] = {{"app_new", app_new}, {NULL, NULL}};
+  dw_script_type(L, s, DW_APP_TYPE, methods, metamethods);
+  luaL_newmetatable(L, SCOPE_TYPE);
+  lua_pop(L, 1);
+  dw_script_register(L, s, functions);
+}

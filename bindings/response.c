@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: MIT */
+/* Responses for Lua, and how what a view returns becomes one. On the plain path
+ * (a string, no hooks) no object is made: the exchange's own response borrows
+ * the string, which a slot of the task keeps. */
+#include "bindings/response.h"
+
+#include "base/error.h"
+#include "bindings/errors.h"
+#include "bindings/handler.h"
+#include "bindings/headers.h"
+#include "bindings/json.h"
+#include "http/cookie.h"
+
+static const char html[] = "text/html; charset=utf-8";
+static const char json[] = "application/json";
+
+/* --- The object ------------------------------------------------------------------ */
+
+dw_lua_response *dw_response_test(lua_State *L, int index) {
+  return luaL_testudata(L, index, DW_RESPONSE_TYPE);
+}
+
+static dw_lua_response *check(lua_State *L) {
+  return luaL_checkudata(L, 1, DW_RESPONSE_TYPE);
+}
+
+static dw_lua_response *new_object(lua_State *L, dw_script *s) {
+  dw_lua_response *o = lua_newuserdatauv(L, sizeof *o, 1);
+  o->script = s;
+  dw_response_init(&o->r, s->alloc);
+  luaL_setmetatable(L, DW_RESPONSE_TYPE);
+  return o;
+}
+
+static int response_gc(lua_State *L) {
+  dw_lua_response *o = check(L);
+  dw_response_deinit(&o->r);
+  return 0;
+}
+
+/* --- Bodies ------------------------------------------------------------------------ */
+
+/* Where a conversion writes: the response, and the value its body is kept by:
+ * the object's user value, or a slot of the exchange. */
+typedef struct target {
+  dw_response *r;
+  int object;     /* index of the response object; 0: the plain response */
+  dw_exchange *x;
+} target;
+
+/* Pops the value that keeps the body. */
+static void keep_body(lua_State *L, const target *to) {
+  if (to->object)
+    lua_setiuservalue(L, to->object, 1);
+  else
+    dw_slot_set(L, to->x, DW_SLOT_BODY);
+}
+
+static void set_string(lua_State *L, const target *to, int index) {
+  size_t len;
+  const char *text = lua_tolstring(L, index, &len);
+  dw_response_clear_body(to->r);
+  lua_pushvalue(L, index);
+  keep_body(L, to);
+  to->r->kind = DW_BODY_BYTES;
+  to->r->body = dw_slice_of(text, len);
+}
+
+static void set_stream(lua_State *L, const target *to, int index) {
+  dw_response_clear_body(to->r);
+  lua_pushvalue(L, index);
+  keep_body(L, to);
+  to->r->kind = DW_BODY_STREAM;
+}
+
+static void set_json(lua_State *L, const target *to, int index,
+                     bool empty_array) {
+  dw_buffer *text = dw_json_take_buffer(L);
+  int owner = lua_gettop(L);
+  dw_json_encode(L, index, text, empty_array ? DW_JSON_EMPTY_ARRAY : 0);
+  if (dw_buffer_append_char(text, '\n') < 0 ||
+      dw_response_set_body(to->r, dw_buffer_slice(text)) < 0)
+    luaL_error(L, "not enough memory");
+  dw_json_put_buffer(L, owner);
+  lua_settop(L, owner - 1);
+}
+
+/* Whether a table is data, rather than something that can be called. */
+static bool is_data(lua_State *L, int index) {
+  if (lua_type(L, index) != LUA_TTABLE) return false;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* "the view of 'user'" for messages. */
+static const char *whose(lua_State *L, dw_exchange *x) {
+  if (!x) return "make_response";
+  return lua_pushfstring(L, "the view of '%s'", dw_endpoint_name(L, x));
+}
+
+static int bad_body(lua_State *L, dw_exchange *x, int index) {
+  if (dw_is_async(L, index))
+    return luaL_error(L,
+                      "%s returned an async function that was not called; "
+                      "return f() rather than f",
+                      whose(L, x));
+  return luaL_error(L,
+                    "%s returned a %s; return a string, a table, a response or "
+                    "an iterator",
+                    whose(L, x), luaL_typename(L, index));
+}
+
+static void set_body(lua_State *L, const target *to, int index,
+                     bool empty_array) {
+  if (lua_type(L, index) == LUA_TSTRING) {
+    set_string(L, to, index);
+    to->r->type = html;
+  } else if (is_data(L, index)) {
+    set_json(L, to, index, empty_array);
+    to->r->type = json;
+  } else if (!dw_is_async(L, index) && dw_is_stream(L, index)) {
+    set_stream(L, to, index);
+    to->r->type = html;
+  } else {
+    bad_body(L, to->x, index);
+  }
+}
+
+/* --- Status and headers -------------------------------------------------------------- */
+
+static bool parse_status(dw_slice text, int *status, dw_slice *reason) {
+  int n = 0;
+  size_t i = 0;
+  for (; i < text.len && i < 3 && text.ptr[i] >= '0' && text.ptr[i] <= '9'; i++)
+    n = n * 10 + (text.ptr[i] - '0');
+  if (i != 3 || (text.len > 3 && text.ptr[3] != ' ')) return false;
+  *status = n;
+  *reason = text.len > 4 ? dw_slice_of(text.ptr + 4, text.len - 4) : DW_EMPTY;
+  return true;
+}
+
+static void set_status(lua_State *L, dw_response *r, int index) {
+  int status = 0, isint = 0;
+  dw_slice reason = DW_EMPTY;
+  if (lua_type(L, index) == LUA_TSTRING) {
+    size_t len;
+    const char *text = lua_tolstring(L, index, &len);
+    if (!parse_status(dw_slice_of(text, len), &status, &reason))
+      dw_misuse(L, "'%s' is no status; write 418 or \"418 I'm a teapot\"",
+                text);
+  } else {
+    lua_Integer n = lua_tointegerx(L, index, &isint);
+    if (!isint)
+      dw_misuse(L, "a status is a number or a string such as \"418 Custom\"; "
+                   "got a %s",
+                luaL_typename(L, index));
+    status = n < 0 || n > 999 ? 0 : (int)n;
+  }
+  int code = status < 200 || status > 999
+                 ? DEWAR_EINVAL
+                 : dw_response_set_status(r, status, reason);
+  if (code == DEWAR_EINVAL)
+    dw_misuse(L, "the status %s can't be sent: it is 200 to 999, and its "
+                 "reason has no line breaks",
+              luaL_tolstring(L, index, NULL));
+  if (code < 0) luaL_error(L, "not enough memory");
+}
+
+/* body, status, headers · body, status · body, headers: what follows the body,
+ * from index `first` to `last`. */
+static void set_rest(lua_State *L, dw_exchange *x, dw_response *r, int first,
+                     int last) {
+  if (last < first) return;
+  if (last > first + 1)
+    luaL_error(L, "%s returned %d values; at most body, status, headers",
+               whose(L, x), last - first + 2);
+  bool headers_only = last == first && !lua_isnil(L, first) &&
+                      lua_type(L, first) != LUA_TSTRING &&
+                      lua_type(L, first) != LUA_TNUMBER;
+  if (!headers_only && !lua_isnil(L, first)) set_status(L, r, first);
+  int headers = headers_only ? first : first + 1;
+  if (headers <= last && !lua_isnil(L, headers))
+    dw_headers_from_table(L, headers, &r->headers);
+}
+
+/* --- Conversion ------------------------------------------------------------------------ */
+
+/* Makes the object at index the response of x. */
+static void use_object(lua_State *L, dw_exchange *x, int index) {
+  dw_lua_response *o = dw_response_test(L, index);
+  lua_pushvalue(L, index);
+  dw_slot_set(L, x, DW_SLOT_RESPONSE);
+  lua_getiuservalue(L, index, 1);
+  dw_slot_set(L, x, DW_SLOT_BODY);
+  x->response = &o->r;
+}
+
+void dw_response_convert(lua_State *L, dw_script *s, dw_exchange *x,
+                         int first) {
+  int last = lua_gettop(L);
+  dw_lua_response *o = dw_response_test(L, first);
+  if (o) {
+    set_rest(L, x, &o->r, first + 1, last);
+    use_object(L, x, first);
+    return;
+  }
+  dw_task *t = x->script;
+  target to = {.r = &x->plain, .x = x};
+  dw_response_deinit(&x->plain);
+  dw_response_init(&x->plain, s->alloc);
+  lua_pushnil(L);
+  dw_slot_set(L, x, DW_SLOT_RESPONSE);
+  set_body(L, &to, first, t->context.app->empty_array);
+  set_rest(L, x, &x->plain, first + 1, last);
+  x->response = &x->plain;
+}
+
+void dw_response_make(lua_State *L, dw_script *s, int first,
+                      bool empty_array) {
+  int last = lua_gettop(L);
+  dw_lua_response *o = dw_response_test(L, first);
+  if (o) {
+    set_rest(L, NULL, &o->r, first + 1, last);
+    lua_pushvalue(L, first);
+    return;
+  }
+  o = new_object(L, s);
+  target to = {.r = &o->r, .object = lua_gettop(L)};
+  set_body(L, &to, first, empty_array);
+  set_rest(L, NULL, &o->r, first + 1, last);
+  lua_settop(L, to.object);
+}
+
+void dw_response_push(lua_State *L, dw_script *s, dw_exchange *x) {
+  dw_slot_push(L, x, DW_SLOT_RESPONSE);
+  dw_lua_response *o = dw_response_test(L, -1);
+  if (o && x->response == &o->r) return;
+  lua_pop(L, 1);
+  o = new_object(L, s);
+  dw_slot_push(L, x, DW_SLOT_BODY);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushvalue(L, -1);
+  dw_slot_set(L, x, DW_SLOT_RESPONSE);
+  dw_response empty = o->r;
+  o->r = x->plain; /* moved: the object owns it from here on */
+  x->plain = empty;
+  x->response = &o->r;
+}
+
+/* --- Fields ------------------------------------------------------------------------------ */
+
+/* The content type as a header, so that Lua sees all headers in one place. */
+static void settle_type(lua_State *L, dw_response *r) {
+  if (!r->type) return;
+  if (!dw_headers_find(&r->headers, DW_LITERAL("Content-Type")) &&
+      dw_headers_set(&r->headers, DW_LITERAL("Content-Type"),
+                     dw_slice_str(r->type)) < 0)
+    luaL_error(L, "not enough memory");
+  r->type = NULL;
+}
+
+static void get_mimetype(lua_State *L, dw_response *r) {
+  dw_slice type = dw_response_type(r);
+  const char *end = memchr(type.ptr, ';', type.len);
+  if (end) type.len = (size_t)(end - type.ptr);
+  type = dw_slice_trim(type);
+  lua_pushlstring(L, type.ptr, type.len);
+}
+
+/* text/… gets a charset, as in Flask. */
+static void set_mimetype(lua_State *L, dw_response *r, int index) {
+  if (lua_type(L, index) != LUA_TSTRING)
+    dw_misuse(L, "mimetype is a string such as \"text/plain\"; got a %s",
+              luaL_typename(L, index));
+  const char *type = lua_tostring(L, index);
+  if (strncmp(type, "text/", 5) == 0 && !strchr(type, ';'))
+    type = lua_pushfstring(L, "%s; charset=utf-8", type);
+  int code = dw_headers_set(&r->headers, DW_LITERAL("Content-Type"),
+                            dw_slice_of(type, strlen(type)));
+  if (code == DEWAR_EINVAL || strlen(type) != lua_rawlen(L, -1))
+    dw_misuse(L, "the mimetype can't be sent: it has a control character");
+  if (code < 0) luaL_error(L, "not enough memory");
+}
+
+static int response_index(lua_State *L) {
+  dw_lua_response *o = check(L);
+  const char *name = luaL_checkstring(L, 2);
+  lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1; /* a method */
+  if (strcmp(name, "status") == 0) {
+    lua_pushinteger(L, o->r.status);
+  } else if (strcmp(name, "headers") == 0) {
+    settle_type(L, &o->r);
+    dw_headers_push(L, o->script, &o->r.headers, 1);
+  } else if (strcmp(name, "body") == 0) {
+    if (o->r.kind == DW_BODY_STREAM)
+      lua_getiuservalue(L, 1, 1);
+    else
+      lua_pushlstring(L, o->r.body.ptr ? o->r.body.ptr : "", o->r.body.len);
+  } else if (strcmp(name, "mimetype") == 0) {
+    get_mimetype(L, &o->r);
+  } else {
+    static const char *const names[] = {"status",     "headers",
+                                        "body",       "mimetype",
+                                        "set_cookie", "delete_cookie",
+                                        NULL};
+    const char *near = dw_nearest(name, names);
+    return near ? dw_misuse(L, "a response has no field '%s'; did you mean "
+                               "'%s'?",
+                            name, near)
+                : dw_misuse(L, "a response has no field '%s'", name);
+  }
+  return 1;
+}
+
+static int response_newindex(lua_State *L) {
+  dw_lua_response *o = check(L);
+  const char *name = luaL_checkstring(L, 2);
+  lua_settop(L, 3);
+  if (strcmp(name, "status") == 0) {
+    set_status(L, &o->r, 3);
+  } else if (strcmp(name, "mimetype") == 0) {
+    set_mimetype(L, &o->r, 3);
+  } else if (strcmp(name, "headers") == 0) {
+    luaL_checktype(L, 3, LUA_TTABLE);
+    dw_headers_from_table(L, 3, NULL);
+    dw_headers_deinit(&o->r.headers);
+    dw_headers_from_table(L, 3, &o->r.headers);
+  } else if (strcmp(name, "body") == 0) {
+    target to = {.r = &o->r, .object = 1};
+    dw_exchange *x = dw_current_exchange(o->script);
+    if (lua_type(L, 3) == LUA_TSTRING)
+      set_string(L, &to, 3);
+    else if (!is_data(L, 3) && dw_is_stream(L, 3))
+      set_stream(L, &to, 3);
+    else
+      return dw_misuse(L, "a body is a string or an iterator; got a %s",
+                       luaL_typename(L, 3));
+    if (x && x->response == &o->r) { /* being sent: its slot follows */
+      lua_getiuservalue(L, 1, 1);
+      dw_slot_set(L, x, DW_SLOT_BODY);
+    }
+  } else {
+    return dw_misuse(L, "a response's field '%s' can't be set; there are "
+                        "status, headers, body and mimetype",
+                     name);
+  }
+  return 0;
+}
+
+static int response_tostring(lua_State *L) {
+  dw_lua_response *o = check(L);
+  lua_pushfstring(L, "dewar.response: %d", o->r.status);
+  return 1;
+}
+
+/* --- Cookies --------------------------------------------------------------------------------- */
+
+static dw_slice opt_text(lua_State *L, int table, const char *name) {
+  int type = table ? lua_getfield(L, table, name) : LUA_TNIL;
+  if (!table) lua_pushnil(L);
+  if (type == LUA_TNIL || (type == LUA_TBOOLEAN && !lua_toboolean(L, -1)))
+    return (dw_slice){NULL, 0};
+  if (type != LUA_TSTRING)
+    dw_misuse(L, "the cookie's option '%s' is a string; got a %s", name,
+              luaL_typename(L, -1));
+  size_t len;
+  const char *text = lua_tolstring(L, -1, &len);
+  return dw_slice_of(text, len); /* stays on the stack */
+}
+
+static int64_t opt_integer(lua_State *L, int table, const char *name) {
+  int type = table ? lua_getfield(L, table, name) : LUA_TNIL;
+  if (type == LUA_TNIL) return INT64_MIN;
+  lua_Number n = lua_tonumber(L, -1);
+  if (type != LUA_TNUMBER || n != n || n > 1e15 || n < -1e15)
+    dw_misuse(L, "the cookie's option '%s' is a number of seconds; got a %s",
+              name, luaL_typename(L, -1));
+  return (int64_t)n;
+}
+
+static bool opt_flag(lua_State *L, int table, const char *name) {
+  if (!table) return false;
+  lua_getfield(L, table, name);
+  return lua_toboolean(L, -1);
+}
+
+static void add_cookie(lua_State *L, dw_lua_response *o,
+                       const dw_cookie *cookie) {
+  dw_script *s = o->script;
+  const char *what = "";
+  s->scratch.len = 0;
+  int code = dw_cookie_format(&s->scratch, cookie, &what);
+  if (code == DEWAR_EINVAL)
+    dw_misuse(L, "the cookie's %s has a value that can't be sent", what);
+  if (code == 0) {
+    if (s->scratch.len > 4093)
+      dw_logf(s->log, DEWAR_WARN,
+              "the cookie '%.*s' has %zu bytes; browsers drop those over 4093",
+              DW_FMT(cookie->name), s->scratch.len);
+    code = dw_headers_add(&o->r.headers, DW_LITERAL("Set-Cookie"),
+                          dw_buffer_slice(&s->scratch));
+  }
+  if (code < 0) luaL_error(L, "not enough memory");
+}
+
+static const char *const cookie_options[] = {
+    "max_age",  "expires",  "path",        "domain", "secure",
+    "httponly", "samesite", "partitioned", NULL};
+
+static void read_cookie(lua_State *L, dw_cookie *c, int table) {
+  size_t len;
+  if (lua_type(L, 2) != LUA_TSTRING)
+    dw_misuse(L, "a cookie's name is a string; got a %s", luaL_typename(L, 2));
+  const char *text = lua_tolstring(L, 2, &len);
+  *c = (dw_cookie){.name = dw_slice_of(text, len), .value = DW_EMPTY};
+  c->path = opt_text(L, table, "path");
+  if (lua_isnil(L, -1)) c->path = DW_LITERAL("/");
+  c->domain = opt_text(L, table, "domain");
+  c->same_site = opt_text(L, table, "samesite");
+  c->max_age = opt_integer(L, table, "max_age");
+  c->expires = opt_integer(L, table, "expires");
+  c->secure = opt_flag(L, table, "secure");
+  c->http_only = opt_flag(L, table, "httponly");
+  c->partitioned = opt_flag(L, table, "partitioned");
+}
+
+static int response_set_cookie(lua_State *L) {
+  dw_lua_response *o = check(L);
+  dw_cookie c;
+  lua_settop(L, 4);
+  dw_check_options(L, 4, cookie_options);
+  if (lua_type(L, 3) != LUA_TSTRING && lua_type(L, 3) != LUA_TNUMBER)
+    return dw_misuse(L, "a cookie's value is a string; got a %s",
+                     luaL_typename(L, 3));
+  read_cookie(L, &c, lua_istable(L, 4) ? 4 : 0);
+  size_t len;
+  const char *value = lua_tolstring(L, 3, &len);
+  c.value = dw_slice_of(value, len);
+  add_cookie(L, o, &c);
+  return 0;
+}
+
+static int response_delete_cookie(lua_State *L) {
+  dw_lua_response *o = check(L);
+  dw_cookie c;
+  lua_settop(L, 3);
+  dw_check_options(L, 3, cookie_options);
+  read_cookie(L, &c, lua_istable(L, 3) ? 3 : 0);
+  c.max_age = 0;
+  c.expires = 0;
+  add_cookie(L, o, &c);
+  return 0;
+}
+
+/* --- The module -------------------------------------------------------------------------------- */
+
+static int response_new(lua_State *L) {
+  dw_script *s = dw_script_of(L);
+  if (lua_gettop(L) == 0 || lua_isnil(L, 1)) {
+    if (lua_gettop(L) == 0) lua_pushnil(L);
+    lua_pushliteral(L, "");
+    lua_replace(L, 1);
+  }
+  dw_response_make(L, s, 1, false);
+  return 1;
+}
+
+static int jsonify(lua_State *L) {
+  dw_script *s = dw_script_of(L);
+  luaL_checkany(L, 1);
+  lua_settop(L, 1);
+  bool empty_array = s->current && s->current->context.app &&
+                     s->current->context.app->empty_array;
+  dw_lua_response *o = new_object(L, s);
+  target to = {.r = &o->r, .object = 2};
+  set_json(L, &to, 1, empty_array);
+  o->r.type = json;
+  lua_settop(L, 2);
+  return 1;
+}
+
+void dw_response_open(lua_State *L, dw_script *s) {
+  static const luaL_Reg methods[] = {{"set_cookie", response_set_cookie},
+                                     {"delete_cookie", response_delete_cookie},
+                                     {NULL, NULL}};
+  const luaL_Reg functions[] = {
+      {"response", response_new}, {"jsonify", jsonify}, {NULL, NULL}};
+  luaL_newmetatable(L, DW_RESPONSE_TYPE);
+  lua_pushlightuserdata(L, s);
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_pushcclosure(L, response_index, 2);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, response_newindex);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushcfunction(L, response_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushcfunction(L, response_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  dw_script_register(L, s, functions);
+}

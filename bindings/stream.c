@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/* Streamed bodies: the pull form, a function that gives the next piece each
+ * time it is called (an iterator, a coroutine.wrap generator, an object with
+ * __call), and the push form, dewar.stream(function(write) ... end). Both wait
+ * where the client reads slowly. */
+#include "bindings/response.h"
+
+#include "base/error.h"
+#include "bindings/errors.h"
+#include "bindings/handler.h"
+
+#define STREAM_TYPE "dewar.stream"
+
+bool dw_is_stream(lua_State *L, int index) {
+  if (lua_isfunction(L, index) || luaL_testudata(L, index, STREAM_TYPE))
+    return true;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) return false;
+  lua_pop(L, 1);
+  return true;
+}
+
+/* --- Writing ----------------------------------------------------------------------- */
+
+/* What can't be written ends the stream. A client that is gone cancels it, or,
+ * where the app doesn't want that, is written to in vain. */
+static void write_piece(lua_State *L, dw_exchange *x, int index) {
+  dw_task *t = x->script;
+  size_t len;
+  const char *text = lua_tolstring(L, index, &len);
+  int code = dw_reply_write(&x->http, dw_slice_of(text, len));
+  if (code == DEWAR_ECLOSED && x->cancelled)
+    dw_errors_raise(L, t->script, &dw_error_cancelled, "the client is gone");
+  else if (code == DEWAR_ETOOBIG)
+    luaL_error(L, "the body is longer than its Content-Length");
+  else if (code == DW_ENOMEM)
+    luaL_error(L, "not enough memory");
+}
+
+static void check_piece(lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TSTRING) return;
+  if (dw_is_awaitable(L, index))
+    luaL_error(L, "a streamed body gave an awaitable as a piece; pass it to "
+                  "dewar.await and give its result");
+  luaL_error(L, "a streamed body consists of strings; it gave a %s",
+             luaL_typename(L, index));
+}
+
+/* --- The pull form ------------------------------------------------------------------ */
+
+static int piece_k(lua_State *L, int status, lua_KContext ctx) {
+  dw_exchange *x = (dw_exchange *)ctx;
+  (void)status;
+  if (lua_isnil(L, -1)) {
+    x->called = DW_PASS;
+    return 0;
+  }
+  check_piece(L, -1);
+  write_piece(L, x, -1);
+  x->called = DW_DONE;
+  return 0;
+}
+
+/* --- The push form ------------------------------------------------------------------- */
+
+static void drained_cb(dw_exchange *x) {
+  dw_wake_up(*(dw_wake *)x->drain_data);
+}
+
+static void forget(void *data) { ((dw_exchange *)data)->drain_cb = NULL; }
+
+static int written_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)L;
+  (void)status;
+  (void)ctx;
+  return 0;
+}
+
+/* write(piece): upvalue 1 the script, 2 the request object. */
+static int stream_write(lua_State *L) {
+  dw_script *s = dw_script_of(L);
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  dw_exchange *x = dw_request_check(L, 2);
+  if (x->stage != DW_STAGE_STREAM)
+    return dw_misuse(L, "this stream has ended; write works until its function "
+                        "returns");
+  check_piece(L, 1);
+  write_piece(L, x, 1);
+  if (!dw_reply_full(&x->http)) return 0;
+  if (x->drain_cb)
+    return luaL_error(L, "another task is waiting to write to this stream");
+  dw_wake *wake = x->drain_data;
+  if (!wake && !(wake = dw_arena_alloc(&x->http.request.arena, sizeof *wake)))
+    return luaL_error(L, "not enough memory");
+  x->drain_data = wake;
+  *wake = dw_wait_begin(L, s, forget, x);
+  x->drain_cb = drained_cb;
+  return dw_wait(L, *wake, -1, written_k, 0);
+}
+
+static int pushed_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)L;
+  (void)status;
+  ((dw_exchange *)ctx)->called = DW_PASS;
+  return 0;
+}
+
+static int push_all(lua_State *L, dw_exchange *x, int stream) {
+  dw_task *t = x->script;
+  lua_getiuservalue(L, stream, 1);
+  lua_pushlightuserdata(L, t->script);
+  dw_request_push(L, x);
+  lua_pushcclosure(L, stream_write, 2);
+  lua_callk(L, 1, 0, (lua_KContext)x, pushed_k);
+  return pushed_k(L, LUA_OK, (lua_KContext)x);
+}
+
+static int stream_new(lua_State *L) {
+  if (!lua_isfunction(L, 1))
+    return dw_misuse(L, "dewar.stream takes a function(write); got a %s",
+                     luaL_typename(L, 1));
+  lua_newuserdatauv(L, 0, 1);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  luaL_setmetatable(L, STREAM_TYPE);
+  return 1;
+}
+
+/* --- Stages ------------------------------------------------------------------------------ */
+
+int dw_stream_piece(lua_State *L) {
+  dw_exchange *x = lua_touserdata(L, 1);
+  dw_slot_push(L, x, DW_SLOT_BODY);
+  if (luaL_testudata(L, 2, STREAM_TYPE)) return push_all(L, x, 2);
+  lua_callk(L, 0, 1, (lua_KContext)x, piece_k);
+  return piece_k(L, LUA_OK, (lua_KContext)x);
+}
+
+/* The coroutine behind a coroutine.wrap function, which closing it needs. */
+static bool push_generator(lua_State *L, int index) {
+  if (!lua_iscfunction(L, index)) return false;
+  for (int i = 1; lua_getupvalue(L, index, i); i++) {
+    if (lua_isthread(L, -1)) return true;
+    lua_pop(L, 1);
+  }
+  return false;
+}
+
+static int closed_k(lua_State *L, int status, lua_KContext ctx) {
+  dw_exchange *x = (dw_exchange *)ctx;
+  (void)status;
+  /* coroutine.close says so where closing it raised. */
+  if (lua_gettop(L) >= 2 && lua_isboolean(L, 2) && !lua_toboolean(L, 2)) {
+    lua_settop(L, 3);
+    return lua_error(L);
+  }
+  x->called = DW_PASS;
+  return 0;
+}
+
+/* Finished or not, a generator's <close> variables are closed, and an object's
+ * __close is called with the error, if there is one. */
+int dw_stream_close_body(lua_State *L) {
+  dw_exchange *x = lua_touserdata(L, 1);
+  dw_slot_push(L, x, DW_SLOT_BODY);
+  x->called = DW_PASS;
+  if (luaL_getmetafield(L, 2, "__close") != LUA_TNIL) {
+    lua_insert(L, 2);
+    if (x->unhandled.script)
+      dw_slot_push(L, x, DW_SLOT_UNHANDLED);
+    else
+      lua_pushnil(L);
+    lua_callk(L, 2, 0, (lua_KContext)x, closed_k);
+  } else if (push_generator(L, 2)) {
+    lua_getglobal(L, "coroutine");
+    lua_getfield(L, -1, "close");
+    lua_replace(L, 2);
+    lua_pop(L, 1);
+    lua_callk(L, 1, LUA_MULTRET, (lua_KContext)x, closed_k);
+  } else {
+    return 0;
+  }
+  return closed_k(L, LUA_OK, (lua_KContext)x);
+}
+
+void dw_stream_open(lua_State *L, dw_script *s) {
+  const luaL_Reg functions[] = {{"stream", stream_new}, {NULL, NULL}};
+  luaL_newmetatable(L, STREAM_TYPE);
+  lua_pop(L, 1);
+  dw_script_register(L, s, functions);
+}
