@@ -26,9 +26,7 @@ void dw_loop_defer(dw_loop *loop, dw_deferred *d) {
   dw_loop_hurry(loop);
 }
 
-void dw_deferred_cancel(dw_deferred *d) {
-  dw_list_remove(&d->node);
-}
+void dw_deferred_cancel(dw_deferred *d) { dw_list_remove(&d->node); }
 
 static void drain(dw_loop *loop) {
   if (dw_list_empty(&loop->deferred)) return;
@@ -46,13 +44,9 @@ static void drain(dw_loop *loop) {
 
 /* --- A turn ---------------------------------------------------------------*/
 
-static void idle_cb(uv_idle_t *idle) {
-  (void)idle;
-}
+static void idle_cb(uv_idle_t *idle) { (void)idle; }
 
-void dw_loop_hurry(dw_loop *loop) {
-  uv_idle_start(&loop->idle, idle_cb);
-}
+void dw_loop_hurry(dw_loop *loop) { uv_idle_start(&loop->idle, idle_cb); }
 
 static void stop_hurrying(dw_loop *loop) {
   if (dw_list_empty(&loop->deferred) && !dw_loop_timers_due(loop))

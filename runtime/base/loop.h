@@ -61,8 +61,8 @@ struct dw_loop {
   uv_loop_t own; /* the loop itself where the host gave none */
   bool owned;
   uint8_t running; /* depth of turns and callbacks: refuses re-entrance */
-  bool eager; /* this turn must not block once something has run in it */
-  bool ran;   /* a timer, a deferred call or a post has run in this turn */
+  bool eager;      /* this turn must not block once something has run in it */
+  bool ran;        /* a timer, a deferred call or a post has run in this turn */
   bool (*done)(void *data); /* dw_loop_run's, while it runs */
   void *done_data;
   unsigned held;    /* dw_loop_hold minus dw_loop_release */

@@ -10,8 +10,7 @@
 
 /* Like lua_Alloc: nsize 0 frees and returns NULL; NULL otherwise means failure
  * and leaves ptr as it was. */
-typedef void *(*dw_alloc_fn)(void *data, void *ptr, size_t osize,
-                             size_t nsize);
+typedef void *(*dw_alloc_fn)(void *data, void *ptr, size_t osize, size_t nsize);
 
 typedef struct dw_allocator {
   dw_alloc_fn fn;

@@ -21,9 +21,7 @@ int dw_slice_compare(dw_slice a, dw_slice b) {
   return (a.len > b.len) - (a.len < b.len);
 }
 
-static bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
+static bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 dw_slice dw_slice_trim(dw_slice s) {
   while (s.len > 0 && is_blank(s.ptr[0])) s.ptr++, s.len--;

@@ -107,7 +107,7 @@ static void read_stop(dw_stream *base) { of(base)->reading = false; }
 /* The number of bytes sent, 0 where it would block, or a negative code. */
 static ssize_t send_once(socket_stream *s, const uv_buf_t *bufs, unsigned n) {
   /* libuv promises that a uv_buf_t can stand for an iovec. */
-  struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)bufs,
+  struct msghdr message = {.msg_iov = (struct iovec *)bufs,
                            .msg_iovlen = n < BUFS_MAX ? n : BUFS_MAX};
   ssize_t len;
   do len = sendmsg(s->fd, &message, MSG_NOSIGNAL);
@@ -273,7 +273,7 @@ static size_t peer_address(dw_stream *base, char *out, size_t size, int *port) {
 
 #define SOCKET_TYPE(type_name)                                                 \
   {                                                                            \
-    .name = type_name, .read_start = read_start, .read_stop = read_stop,       \
+    .name = (type_name), .read_start = read_start, .read_stop = read_stop,     \
     .try_write = try_write, .write = queue_write, .shutdown = shut_down,       \
     .close = close_stream, .peer = peer_address                                \
   }

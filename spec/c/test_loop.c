@@ -26,29 +26,19 @@ static void close_loop(void) {
 }
 
 /* A text as the data of a callback. */
-static void *named(const char *text) {
-  return (void *)(uintptr_t)text;
-}
+static void *named(const char *text) { return (void *)(uintptr_t)text; }
 
 static void add_trace(const char *what) {
   strncat(trace, what, sizeof(trace) - strlen(trace) - 1);
 }
 
-static void trace_timer_cb(dw_timer *t) {
-  add_trace(t->data);
-}
+static void trace_timer_cb(dw_timer *t) { add_trace(t->data); }
 
-static void trace_deferred_cb(dw_deferred *d) {
-  add_trace(d->data);
-}
+static void trace_deferred_cb(dw_deferred *d) { add_trace(d->data); }
 
-static bool is_set(void *data) {
-  return *(bool *)data;
-}
+static bool is_set(void *data) { return *(bool *)data; }
 
-static bool has_traced(void *data) {
-  return strcmp(trace, data) == 0;
-}
+static bool has_traced(void *data) { return strcmp(trace, data) == 0; }
 
 /* --- Timers ---------------------------------------------------------------*/
 
@@ -344,9 +334,7 @@ static void defer_again_cb(dw_deferred *d) {
   dw_loop_defer(&loop, d);
 }
 
-static void timer_sets_cb(dw_timer *t) {
-  *(bool *)t->data = true;
-}
+static void timer_sets_cb(dw_timer *t) { *(bool *)t->data = true; }
 
 TEST(a_call_that_defers_itself_starves_nobody) {
   open_loop();
@@ -366,9 +354,7 @@ TEST(a_call_that_defers_itself_starves_nobody) {
   close_loop();
 }
 
-static void free_cb(dw_deferred *d) {
-  dw_free(&allocator, d, sizeof(*d));
-}
+static void free_cb(dw_deferred *d) { dw_free(&allocator, d, sizeof(*d)); }
 
 TEST(a_deferred_call_may_free_itself) {
   open_loop();
@@ -380,9 +366,7 @@ TEST(a_deferred_call_may_free_itself) {
   close_loop();
 }
 
-static void set_cb(dw_deferred *d) {
-  *(bool *)d->data = true;
-}
+static void set_cb(dw_deferred *d) { *(bool *)d->data = true; }
 
 TEST(does_not_block_when_what_ran_before_the_poll_was_all_it_waited_for) {
   open_loop();
@@ -402,9 +386,7 @@ TEST(does_not_block_when_what_ran_before_the_poll_was_all_it_waited_for) {
 
 /* --- Posts ----------------------------------------------------------------*/
 
-static void trace_post(void *data) {
-  add_trace(data);
-}
+static void trace_post(void *data) { add_trace(data); }
 
 TEST(runs_posts_in_order_though_nothing_else_is_alive) {
   open_loop();
