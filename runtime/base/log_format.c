@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
 static const char *level_name(int level) {
   if (level < DEWAR_INFO) return "DEBUG";
@@ -26,28 +27,14 @@ static int append_text(dw_buffer *out, const char *text) {
 
 /* --- Characters -----------------------------------------------------------*/
 
-/* How long a UTF-8 character is that begins with this byte; 0: none does. */
-static size_t utf8_length(unsigned char first) {
-  if (first < 0x80) return 1;
-  if (first < 0xC0) return 0;
-  if (first < 0xE0) return 2;
-  if (first < 0xF0) return 3;
-  return first < 0xF8 ? 4 : 0;
-}
-
-/* The length of the UTF-8 character at p, which ends in a NUL some bytes later;
- * 0 where there is none (overlong forms and surrogates are none). */
-static size_t decode(const unsigned char *p, uint32_t *point) {
-  static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-  size_t len = utf8_length(p[0]);
-  if (len == 0) return 0;
-  *point = len == 1 ? p[0] : p[0] & (0x7Fu >> len);
-  for (size_t i = 1; i < len; i++) {
-    if ((p[i] & 0xC0) != 0x80) return 0;
-    *point = *point << 6 | (p[i] & 0x3Fu);
-  }
-  bool surrogate = *point >= 0xD800 && *point <= 0xDFFF;
-  return *point < least[len] || *point > 0x10FFFF || surrogate ? 0 : len;
+/* The length of the character at p, 0 where there is none, and its number. */
+static size_t decode(const char *p, const char *end, uint32_t *point) {
+  size_t len = dw_utf8_length(p, end);
+  unsigned char first = (unsigned char)*p;
+  *point = len <= 1 ? first : first & (0x7Fu >> len);
+  for (size_t i = 1; i < len; i++)
+    *point = *point << 6 | ((unsigned char)p[i] & 0x3Fu);
+  return len;
 }
 
 static bool is_unprintable(uint32_t point) {
@@ -92,14 +79,13 @@ static const escaping in_quotes = {"", "\"\\", "\\x%02x"};
 /* JSON has no escape for a byte: it reads back as the four characters \xNN. */
 static const escaping in_json = {"", "\"\\", "\\\\x%02x"};
 
-/* Appends len bytes; a NUL follows them. */
 static int append_escaped(dw_buffer *out, const char *text, size_t len,
                           const escaping *how) {
   const char *end = text + len;
   int err = 0;
   while (!err && text < end) {
     uint32_t point = 0;
-    size_t size = decode((const unsigned char *)text, &point);
+    size_t size = decode(text, end, &point);
     if (size == 0) {
       err = dw_buffer_printf(out, how->bad_byte, (unsigned char)*text);
       size = 1;
@@ -115,9 +101,7 @@ static int append_escaped(dw_buffer *out, const char *text, size_t len,
   return err;
 }
 
-static size_t skip_digits(const char *p) {
-  return strspn(p, "0123456789");
-}
+static size_t skip_digits(const char *p) { return strspn(p, "0123456789"); }
 
 /* A number by the grammar of JSON: what only claims to be one is quoted. */
 static bool is_number(const char *p) {
@@ -144,10 +128,11 @@ static bool is_number(const char *p) {
 
 /* Whether it can stand without quotes, and be read back unmistakably. */
 static bool is_plain(const char *text) {
-  if (*text == '\0') return false;
-  while (*text) {
+  const char *end = text + strlen(text);
+  if (text == end) return false;
+  while (text < end) {
     uint32_t point = 0;
-    size_t size = decode((const unsigned char *)text, &point);
+    size_t size = decode(text, end, &point);
     if (size == 0 || point <= ' ' || point == 0xA0 || is_unprintable(point) ||
         is_one_of(point, "\"\\="))
       return false;
