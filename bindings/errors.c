@@ -250,6 +250,10 @@ int dw_errors_raise(lua_State *L, dw_script *s, const dw_error_class *cls,
 
 int dw_errors_raise_code(lua_State *L, dw_script *s, int code,
                          const char *what) {
+  if (code == DW_ENOMEM) { /* lua_error makes it Lua's own memory error */
+    lua_pushliteral(L, "not enough memory");
+    return lua_error(L);
+  }
   bool late = code == UV_ETIMEDOUT || code == DEWAR_ETIMEOUT;
   push_object(L, s, late ? &dw_error_timeout : &dw_error_base);
   lua_pushfstring(L, "%s: %s", what, dw_strerror(code));

@@ -26,7 +26,8 @@ void dw_errors_push(lua_State *L, dw_script *s, const dw_error_class *cls,
 int dw_errors_raise(lua_State *L, dw_script *s, const dw_error_class *cls,
                     const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* An I/O failure: an Error with code ("ECONNREFUSED") and message. */
+/* An I/O failure: an Error (a TimeoutError where it ran out of time) with code
+ * ("ECONNREFUSED") and message. DW_ENOMEM: Lua's own memory error. */
 int dw_errors_raise_code(lua_State *L, dw_script *s, int code,
                          const char *what);
 

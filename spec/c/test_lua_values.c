@@ -54,7 +54,8 @@ static int new_objects(lua_State *L) {
 }
 
 static int raise_code(lua_State *L) {
-  return dw_errors_raise_code(L, dw_script_of(L), UV_ECONNREFUSED, "connect");
+  int code = (int)luaL_optinteger(L, 1, UV_ECONNREFUSED);
+  return dw_errors_raise_code(L, dw_script_of(L), code, "connect");
 }
 
 static const luaL_Reg functions[] = {{"headers", new_headers},
@@ -199,6 +200,23 @@ TEST(makes_objects_from_c) {
   CHECK_STR(luaL_tolstring(L, 1, NULL), "Error: connect: connection refused");
   lua_getfield(L, 1, "code");
   CHECK_STR(lua_tostring(L, -1), "ECONNREFUSED");
+  teardown();
+}
+
+TEST(raises_timeouts_and_a_lack_of_memory_as_what_they_are) {
+  if (!setup()) return;
+  lua_getglobal(L, "dewar");
+  lua_getfield(L, -1, "raise_code");
+  lua_pushinteger(L, UV_ETIMEDOUT);
+  CHECK_INT(lua_pcall(L, 1, 0, 0), LUA_ERRRUN);
+  CHECK_STR(luaL_tolstring(L, -1, NULL),
+            "TimeoutError: connect: connection timed out");
+  lua_getfield(L, -2, "code");
+  CHECK_STR(lua_tostring(L, -1), "ETIMEDOUT");
+  lua_getglobal(L, "dewar");
+  lua_getfield(L, -1, "raise_code");
+  lua_pushinteger(L, UV_ENOMEM);
+  CHECK_INT(lua_pcall(L, 1, 0, 0), LUA_ERRMEM);
   teardown();
 }
 
