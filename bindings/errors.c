@@ -345,8 +345,9 @@ static int class_extend(lua_State *L) {
   check_fields(L, 3, name);
 
   const dw_error_class *parent = refresh(L, s, 1);
-  script_class *made = lua_newuserdatauv(L, sizeof *made + strlen(name) + 1, 0);
-  strcpy(made->name, name);
+  size_t size = strlen(name) + 1;
+  script_class *made = lua_newuserdatauv(L, sizeof *made + size, 0);
+  memcpy(made->name, name, size);
   made->cls = (dw_error_class){parent, made->name, parent->status};
   lua_newtable(L);
   copy_metamethods(L, 1, 5);
@@ -436,15 +437,16 @@ void dw_errors_push_class(lua_State *L, dw_script *s,
 }
 
 void dw_errors_open(lua_State *L, dw_script *s) {
-  static const dw_error_class *const named[] = {
-      &dw_error_base, &dw_error_http, &dw_error_timeout, &dw_error_cancelled};
+  static const dw_error_class *const named[] = {&dw_error_base, &dw_error_http,
+                                                &dw_error_timeout,
+                                                &dw_error_cancelled, NULL};
   lua_newtable(L);
   lua_pushliteral(L, "status");
   lua_rawseti(L, -2, STATUS_NAME);
   s->classes = luaL_ref(L, LUA_REGISTRYINDEX);
-  for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
-    dw_errors_push_class(L, s, named[i]);
-    lua_setfield(L, -2, named[i]->name);
+  for (const dw_error_class *const *cls = named; *cls; cls++) {
+    dw_errors_push_class(L, s, *cls);
+    lua_setfield(L, -2, (*cls)->name);
   }
   dw_abort_functions(L, s);
 }
