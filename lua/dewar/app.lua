@@ -1,0 +1,177 @@
+--- An app: routes, hooks, error handlers, blueprints, settings. What serves it
+--- is C; this is what is pleasant about it.
+
+local core = require "dewar.core"
+local Blueprint = require "dewar.blueprint"
+local config = require "dewar.config"
+local options = require "dewar.options"
+local Scaffold = require "dewar.scaffold"
+local url = require "dewar.url"
+
+---@class dewar.App
+---@field name string
+---@field config table
+---@field blueprints table<string, dewar.Blueprint>
+---@field url_map table `.converters` takes new ones; `:rules()` lists the routes
+local App = setmetatable({}, { __index = Scaffold })
+App.__index = App
+App.__name = "dewar.App"
+
+local OPTIONS = { "name", "config" }
+
+--- `url_map.converters.hex = { ... }` makes <hex:n> known to rules added later.
+local function converters(app_core)
+  local known = {}
+  return setmetatable({}, {
+    __index = known,
+    __newindex = function(_, name, converter)
+      local ok, message = pcall(app_core.add_converter, app_core, name, converter)
+      if not ok then error(message, 2) end
+      known[name] = converter
+    end,
+    __pairs = function() return next, known end,
+  })
+end
+
+---@class dewar.AppOptions
+---@field name? string
+---@field config? table
+
+--- A new app; `dewar.app()` is short for it.
+---@param opts? dewar.AppOptions
+---@return dewar.App
+function App.new(opts)
+  opts = options.check("app", opts, OPTIONS, 2)
+  local self = setmetatable({
+    name = opts.name or "app",
+    blueprints = {},
+    _url_defaults = {},
+    _url_build_error_handlers = {},
+  }, App)
+  self._core = core.app_new(self)
+  self.config = config.new(self._core, opts.config)
+  self.url_map = {
+    converters = converters(self._core),
+    rules = function() return self._core:rules() end,
+  }
+  return self
+end
+
+function App:__tostring()
+  return "dewar.App: " .. self.name
+end
+
+-- --- Setting up -----------------------------------------------------------------
+
+function App:_check_setup(method, level)
+  if self._core:frozen() then
+    error(("%s was called after the app had handled its first request; set the app up before")
+      :format(method), level + 1)
+  end
+end
+
+--- Hands a rule to the core; errors are the caller's at `level`.
+function App:_add_core_rule(rule, opts, view, scope, level)
+  local route = Scaffold.route_options(opts, view)
+  route.view = Scaffold.redirect_view(route, view)
+  route.rule, route.scope = rule, scope
+  local ok, message = pcall(self._core.add_route, self._core, route)
+  if not ok then error(message, level + 1) end
+end
+
+function App:_add_rule(rule, opts, view, level)
+  self:_add_core_rule(rule, opts, view, nil, level + 1)
+end
+
+--- Adds a hook or a handler: to the app, or to a blueprint's scope.
+function App:_add_to(scope, name, kind, f, class)
+  if kind == "error" then
+    self._core:add_error_handler(scope, class, f)
+  elseif kind == "url_defaults" then
+    local list = self._url_defaults[name or ""] or {}
+    self._url_defaults[name or ""] = list
+    list[#list + 1] = self:ensure_sync(f)
+  else
+    self._core:add_hook(scope, kind, f)
+  end
+end
+
+function App:_add(kind, _, f, class)
+  self:_add_to(nil, nil, kind, f, class)
+end
+
+--- A handler for URLs that can't be built: it returns one, or nil to pass.
+---@param f fun(err: any, endpoint: string, values: table): string?
+function App:url_build_error_handler(f)
+  self:_check_setup("url_build_error_handler", 2)
+  self._check_callable("url_build_error_handler", "its argument", f, 2)
+  local list = self._url_build_error_handlers
+  list[#list + 1] = self:ensure_sync(f)
+  return f
+end
+
+--- Registers a blueprint: its routes and hooks become the app's.
+---@param blueprint dewar.Blueprint
+---@param opts? dewar.RegisterOptions
+function App:register_blueprint(blueprint, opts)
+  self:_check_setup("register_blueprint", 2)
+  opts = Blueprint.check_registration(blueprint, opts, 2)
+  blueprint:_register(self, opts, nil, 2)
+end
+
+-- --- At work ----------------------------------------------------------------------
+
+--- A function that, called like f, returns what f finally returns: f itself if
+--- it is a plain one. An app may override it; see docs/async.md.
+App.ensure_sync = core.ensure_sync
+
+--- The URL of an endpoint, with values for its variables; see docs/routing.md.
+---@param endpoint string
+---@param values? table `_anchor`, `_method`, `_scheme`, `_external` are options
+---@return string
+function App:url_for(endpoint, values)
+  return url.build(self, endpoint, values, 2)
+end
+
+--- A response from what a view may return.
+function App:make_response(...)
+  local n = select("#", ...)
+  if n == 0 then error("make_response needs what a view may return", 2) end
+  return self._core:make_response(...)
+end
+
+--- Runs f(req, res) on the response of the current request.
+---@param f fun(req: dewar.Request, res: dewar.Response): any
+function App:after_this_request(f) -- luacheck: ignore self
+  return core.after_this_request(f)
+end
+
+--- Runs f as a task that outlives the request: it has the app, no request.
+function App:add_background_task(f, ...)
+  self._check_callable("add_background_task", "its argument", f, 2)
+  return self._core:background(self:ensure_sync(f), ...)
+end
+
+--- A client for specs: see docs/testing.md.
+---@param opts? table
+---@return dewar.Client
+function App:test_client(opts)
+  return require("dewar.testing").new(self, opts)
+end
+
+local RUN_OPTIONS = { "host", "port", "unix", "workers" }
+
+--- Serves until a signal or app:stop(). For a plain lua5.4; `dewar run` does the
+--- same.
+---@param opts? { host: string?, port: integer?, unix: string?, workers: integer? }
+function App:run(opts)
+  opts = options.check("run", opts, RUN_OPTIONS, 2)
+  return require("dewar.serve").run(self, opts)
+end
+
+--- Stops serving: what runs may finish within config.SHUTDOWN_TIMEOUT.
+function App:stop()
+  self._core:stop()
+end
+
+return App

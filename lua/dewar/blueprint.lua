@@ -1,0 +1,188 @@
+--- Blueprints: parts of an app that are set up by themselves and registered
+--- under a prefix, a subdomain, a name; they nest.
+
+local options = require "dewar.options"
+local Scaffold = require "dewar.scaffold"
+
+---@class dewar.Blueprint
+---@field name string
+---@field url_prefix string?
+local Blueprint = setmetatable({}, { __index = Scaffold })
+Blueprint.__index = Blueprint
+Blueprint.__name = "dewar.Blueprint"
+
+local OPTIONS = { "url_prefix", "subdomain", "url_defaults" }
+local REGISTER_OPTIONS = { "name", "url_prefix", "subdomain", "url_defaults" }
+
+local function check_name(method, name, level)
+  if type(name) ~= "string" or not name:find "^[%w_-]+$" then
+    error(("%s: a blueprint's name has letters, digits, '_' and '-', no dots; got %s")
+      :format(method, type(name) == "string" and "'" .. name .. "'" or "a " .. type(name)), level + 1)
+  end
+end
+
+local function check_prefix(method, prefix, level)
+  if prefix ~= nil and (type(prefix) ~= "string" or prefix:sub(1, 1) ~= "/") then
+    error(method .. ": url_prefix must be a string that starts with '/'", level + 1)
+  end
+end
+
+---@class dewar.BlueprintOptions
+---@field url_prefix? string
+---@field subdomain? string
+---@field url_defaults? table defaults of all of its routes
+
+--- A new blueprint.
+---@param name string unique in the app, without dots
+---@param opts? dewar.BlueprintOptions
+---@return dewar.Blueprint
+function Blueprint.new(name, opts)
+  check_name("blueprint", name, 2)
+  opts = options.check("blueprint", opts, OPTIONS, 2)
+  check_prefix("blueprint", opts.url_prefix, 2)
+  return setmetatable({
+    name = name,
+    url_prefix = opts.url_prefix,
+    subdomain = opts.subdomain,
+    _defaults = opts.url_defaults,
+    _records = {},
+    _used = false,
+  }, Blueprint)
+end
+
+function Blueprint:__tostring()
+  return ("dewar.Blueprint: %s"):format(self.name)
+end
+
+--- What is added after the registration would be lost.
+function Blueprint:_check_setup(method, level)
+  if self._used then
+    error(("%s was called on the blueprint '%s' after it had been registered; set it up before")
+      :format(method, self.name), level + 1)
+  end
+end
+
+function Blueprint:_record(f)
+  self._records[#self._records + 1] = f
+end
+
+function Blueprint:_add_rule(rule, opts, view)
+  self:_record(function(state, level)
+    state:add_rule(rule, opts, view, level + 1)
+  end)
+end
+
+function Blueprint:_add(kind, app_wide, f, class)
+  self:_record(function(state)
+    state.app:_add_to(not app_wide and state.scope or nil, not app_wide and state.name or nil,
+      kind, f, class)
+  end)
+end
+
+Scaffold._app_hook("before_app_request", "before", true)
+Scaffold._app_hook("after_app_request", "after", true)
+Scaffold._app_hook("teardown_app_request", "teardown", true)
+for _, name in ipairs { "before_app_request", "after_app_request", "teardown_app_request" } do
+  Blueprint[name], Scaffold[name] = Scaffold[name], nil
+end
+
+--- Handles errors of the whole app.
+---@param key integer|table
+---@param f fun(req: dewar.Request, err: any): any
+function Blueprint:app_errorhandler(key, f)
+  self:_check_setup("app_errorhandler", 2)
+  local class = self._error_class("app_errorhandler", key, 2)
+  self._check_callable("app_errorhandler", "the handler", f, 2)
+  self:_add("error", true, f, class)
+  return f
+end
+
+--- Nests another blueprint in this one.
+---@param child dewar.Blueprint
+---@param opts? dewar.RegisterOptions
+function Blueprint:register_blueprint(child, opts)
+  self:_check_setup("register_blueprint", 2)
+  opts = Blueprint.check_registration(child, opts, 2)
+  if child == self then
+    error("register_blueprint: a blueprint can't be registered on itself", 2)
+  end
+  self:_record(function(state, level)
+    child:_register(state.app, opts, state, level + 1)
+  end)
+end
+
+---@class dewar.RegisterOptions
+---@field name? string in place of its own, to register it again
+---@field url_prefix? string in place of its own
+---@field subdomain? string
+---@field url_defaults? table
+
+function Blueprint.check_registration(child, opts, level)
+  if getmetatable(child) ~= Blueprint then
+    error("register_blueprint takes a blueprint; got a " .. type(child), level + 1)
+  end
+  opts = options.check("register_blueprint", opts, REGISTER_OPTIONS, level + 1)
+  if opts.name ~= nil then check_name("register_blueprint", opts.name, level + 1) end
+  check_prefix("register_blueprint", opts.url_prefix, level + 1)
+  return opts
+end
+
+--- Joins with exactly one slash.
+local function join(prefix, rule)
+  if not prefix or prefix == "" then return rule end
+  return (prefix:gsub("/+$", "")) .. "/" .. (rule:gsub("^/+", ""))
+end
+
+local function merged(...)
+  local all = {}
+  for i = 1, select("#", ...) do
+    for k, v in pairs((select(i, ...)) or {}) do all[k] = v end
+  end
+  return next(all) and all or nil
+end
+
+--- A registration under way: where its rules go.
+local State = {}
+State.__index = State
+
+function State:add_rule(rule, opts, view, level)
+  local own = {}
+  for k, v in pairs(opts) do own[k] = v end
+  own.defaults = merged(self.defaults, opts.defaults)
+  own.subdomain = opts.subdomain or self.subdomain
+  if opts.endpoint then own.endpoint = self.name .. "." .. opts.endpoint end
+  if self.prefix and rule ~= "" then
+    rule = join(self.prefix, rule)
+  elseif self.prefix then
+    rule = self.prefix
+  end
+  self.app:_add_core_rule(rule, own, view, self.scope, level + 1)
+end
+
+function Blueprint:_register(app, opts, parent, level)
+  local name = opts.name or self.name
+  if parent then name = parent.name .. "." .. name end
+  if app.blueprints[name] then
+    error(("register_blueprint: the name '%s' is taken; register it again with { name = \"other\" }")
+      :format(name), level + 1)
+  end
+  local prefix = opts.url_prefix or self.url_prefix
+  local subdomain = opts.subdomain or self.subdomain
+  if parent and parent.prefix then prefix = prefix and join(parent.prefix, prefix) or parent.prefix end
+  if parent and parent.subdomain then
+    subdomain = subdomain and subdomain .. "." .. parent.subdomain or parent.subdomain
+  end
+  app.blueprints[name] = self
+  self._used = true
+  local state = setmetatable({
+    app = app,
+    name = name,
+    prefix = prefix,
+    subdomain = subdomain,
+    defaults = merged(parent and parent.defaults, self._defaults, opts.url_defaults),
+    scope = app._core:add_scope(name, parent and parent.scope),
+  }, State)
+  for _, record in ipairs(self._records) do record(state, level + 1) end
+end
+
+return Blueprint

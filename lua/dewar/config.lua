@@ -1,0 +1,123 @@
+--- An app's settings: UPPERCASE keys, Flask's names where Flask has them. A
+--- wrong type raises where it is written; unknown keys are the user's own.
+
+local core = require "dewar.core"
+
+local M = {}
+
+local DEFAULTS = {
+  DEBUG = false,
+  TESTING = false,
+  PREFERRED_URL_SCHEME = "http",
+  HEADER_TIMEOUT = 10,
+  BODY_TIMEOUT = 60,
+  KEEP_ALIVE_TIMEOUT = 75,
+  WRITE_TIMEOUT = 60,
+  SHUTDOWN_TIMEOUT = 10,
+  MAX_CONTENT_LENGTH = 16 * 1024 * 1024,
+  MAX_TARGET_SIZE = 8 * 1024,
+  MAX_HEADER_SIZE = 16 * 1024,
+  MAX_HEADERS = 100,
+  MAX_TRAILER_SIZE = 4 * 1024,
+  CANCEL_ON_DISCONNECT = true,
+  JSON_EMPTY_TABLE = "object",
+}
+
+local TYPES = {
+  DEBUG = "boolean",
+  TESTING = "boolean",
+  PROPAGATE_EXCEPTIONS = "boolean",
+  PREFERRED_URL_SCHEME = "string",
+  SECRET_KEY = "string",
+}
+
+local methods = {}
+
+--- Sets every key of a table.
+---@param mapping table
+function methods:from_mapping(mapping)
+  if type(mapping) ~= "table" then
+    error("from_mapping takes a table; got a " .. type(mapping), 2)
+  end
+  for key, value in pairs(mapping) do
+    local ok, message = pcall(function() self[key] = value end)
+    if not ok then error((message:gsub("^[^:]+:%d+: ", "")), 2) end
+  end
+end
+
+local function read_lua(path)
+  local env = setmetatable({}, { __index = _G })
+  local chunk, message = loadfile(path, "t", env)
+  if not chunk then error(message, 3) end
+  local result = chunk()
+  if type(result) == "table" then return result end
+  return setmetatable(env, nil)
+end
+
+local function read_json(path)
+  local file, message = io.open(path, "rb")
+  if not file then error(message, 3) end
+  local text = file:read "a"
+  file:close()
+  local ok, value = pcall(core.json.decode, text)
+  if not ok then error(path .. ": " .. tostring(value), 3) end
+  if type(value) ~= "table" then error(path .. ": the file must hold an object", 3) end
+  return value
+end
+
+--- Sets the keys of a file: .json holds an object; .lua returns a table or sets
+--- globals. Of both, only UPPERCASE keys count.
+---@param path string
+function methods:from_file(path)
+  if type(path) ~= "string" then error("from_file takes a path; got a " .. type(path), 2) end
+  local read = path:find "%.json$" and read_json or path:find "%.lua$" and read_lua
+  if not read then error(path .. ": a config file is a .json or a .lua file", 2) end
+  local upper = {}
+  for key, value in pairs(read(path)) do
+    if type(key) == "string" and key:find "^%u[%u%d_]*$" then upper[key] = value end
+  end
+  self:from_mapping(upper)
+end
+
+--- The settings of an app, backed by its core.
+---@param app_core table
+---@param initial table?
+---@return table
+function M.new(app_core, initial)
+  local values = {}
+  local config
+
+  local function set(key, value)
+    if type(key) ~= "string" or not key:find "^%u[%u%d_]*$" then
+      error(("a config key is UPPERCASE; got '%s'"):format(tostring(key)), 3)
+    end
+    local wanted = TYPES[key]
+    if wanted and value ~= nil and type(value) ~= wanted then
+      error(("config.%s is a %s; got a %s"):format(key, wanted, type(value)), 3)
+    end
+    local ok, message = pcall(app_core.configure, app_core, key, value)
+    if not ok then error(message, 3) end
+    values[key] = value
+    if key == "TESTING" or key == "PROPAGATE_EXCEPTIONS" then
+      local propagate = values.PROPAGATE_EXCEPTIONS
+      if propagate == nil then propagate = values.TESTING end
+      app_core:configure("PROPAGATE_EXCEPTIONS", propagate or false)
+    end
+  end
+
+  config = setmetatable({}, {
+    __name = "dewar.Config",
+    __index = function(_, key)
+      local value = values[key]
+      if value == nil then return methods[key] end
+      return value
+    end,
+    __newindex = function(_, key, value) set(key, value) end,
+    __pairs = function() return next, values end,
+  })
+  for key, value in pairs(DEFAULTS) do set(key, value) end
+  if initial then config:from_mapping(initial) end
+  return config
+end
+
+return M

@@ -1,0 +1,89 @@
+--- Dewar: a flask for Lua. Apps are Lua scripts, views may wait; the runtime is
+--- C. This module is what `require "dewar"` gives.
+
+local core = require "dewar.core"
+local App = require "dewar.app"
+local Blueprint = require "dewar.blueprint"
+local url = require "dewar.url"
+local views = require "dewar.views"
+
+---@class dewar
+local dewar = {}
+
+for name, value in pairs(core) do dewar[name] = value end
+for _, internal in ipairs { "app_new", "client_open", "is_error_class", "has_request", "ensure_sync" } do
+  dewar[internal] = nil
+end
+
+dewar.App = App
+dewar.View = views.View
+dewar.MethodView = views.MethodView
+dewar.BuildError = url.BuildError
+
+--- A new app: `local app = dewar.app()`.
+---@param opts? dewar.AppOptions
+---@return dewar.App
+function dewar.app(opts)
+  return App.new(opts)
+end
+
+--- A new blueprint: `local api = dewar.blueprint("api", { url_prefix = "/api" })`.
+---@param name string
+---@param opts? dewar.BlueprintOptions
+---@return dewar.Blueprint
+function dewar.blueprint(name, opts)
+  return Blueprint.new(name, opts)
+end
+
+--- The URL of an endpoint of the current app.
+---@param endpoint string
+---@param values? table
+---@return string
+function dewar.url_for(endpoint, values)
+  local app = core.current_app()
+  if not app then
+    error("url_for was used outside of an app's task; call app:url_for instead", 2)
+  end
+  return url.build(app, endpoint, values, 2)
+end
+
+local ESCAPES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+
+--- A redirect: 302, or another of 301, 303, 305, 307, 308.
+---@param location string
+---@param status? integer
+---@return dewar.Response
+function dewar.redirect(location, status)
+  if type(location) ~= "string" then
+    error("redirect takes a URL; got a " .. type(location), 2)
+  end
+  status = status or 302
+  if math.type(status) ~= "integer" or status < 300 or status > 308 or status == 304 then
+    error("redirect's status is one of 301, 302, 303, 307 and 308", 2)
+  end
+  local link = location:gsub("[&<>\"']", ESCAPES)
+  local page = "<!doctype html>\n<title>Redirecting</title>\n<p>Go to <a href=\"" .. link .. "\">" .. link .. "</a>.\n"
+  local ok, response = pcall(core.response, page, status, { Location = location })
+  if not ok then error(response, 2) end
+  return response
+end
+
+--- The value of a field that a request must have, converted; else a 400 that
+--- names it.
+---@param values table req.args, req.form...
+---@param name string
+---@param convert? fun(text: string): any nil or an error means that it doesn't fit
+---@return any
+function dewar.required(values, name, convert)
+  if type(name) ~= "string" then error("required takes a field's name; got a " .. type(name), 2) end
+  local value = values[name]
+  if value == nil then core.abort(400, ("The field '%s' is missing."):format(name)) end
+  if convert == nil then return value end
+  local ok, converted = pcall(convert, value)
+  if not ok or converted == nil then
+    core.abort(400, ("The field '%s' has a value that doesn't fit."):format(name))
+  end
+  return converted
+end
+
+return dewar

@@ -1,0 +1,84 @@
+--- url_for: from an endpoint to a URL.
+
+local core = require "dewar.core"
+
+local M = {}
+
+--- What url_for raises where no rule fits; build-error handlers get it.
+M.BuildError = core.Error:extend("BuildError", {})
+
+local OPTIONS = { _anchor = "anchor", _method = "method", _scheme = "scheme", _external = "external" }
+
+local function split(values, level)
+  local plain, opts = {}, {}
+  for key, value in pairs(values or {}) do
+    local option = OPTIONS[key]
+    if option then
+      opts[option] = value
+    elseif type(key) == "string" and key:sub(1, 1) == "_" then
+      error(("url_for: unknown option '%s'; there are _anchor, _method, _scheme and _external")
+        :format(key), level + 1)
+    else
+      plain[key] = value
+    end
+  end
+  if opts.scheme and opts.external == false then
+    error("url_for: _scheme makes the URL external, so _external can't be false", level + 1)
+  end
+  if opts.scheme then opts.external = true end
+  return plain, opts
+end
+
+--- ".name" is relative to the blueprint of the current request.
+local function absolute(endpoint, req, level)
+  if endpoint:sub(1, 1) ~= "." then return endpoint end
+  local blueprint = req and req.blueprint
+  if blueprint then return blueprint .. endpoint end
+  if not req then
+    error(("url_for: '%s' is relative to a blueprint, which needs a request"):format(endpoint), level + 1)
+  end
+  return endpoint:sub(2)
+end
+
+local function scopes_of(endpoint)
+  local name = endpoint:match "^(.*)%.[^.]*$"
+  local names = {}
+  while name do
+    table.insert(names, 1, name)
+    name = name:match "^(.*)%.[^.]*$"
+  end
+  return names
+end
+
+local function add_defaults(app, endpoint, values)
+  for _, f in ipairs(app._url_defaults[""] or {}) do f(endpoint, values) end
+  for _, name in ipairs(scopes_of(endpoint)) do
+    for _, f in ipairs(app._url_defaults[name] or {}) do f(endpoint, values) end
+  end
+end
+
+--- The URL of an endpoint of the app. Values that the rule has no variable for
+--- become the query.
+function M.build(app, endpoint, values, level)
+  if type(endpoint) ~= "string" then
+    error("url_for takes an endpoint's name; got a " .. type(endpoint), level + 1)
+  end
+  local req = core.has_request() and core.request() or nil
+  if req and req.app ~= app then req = nil end
+  local plain, opts = split(values, level + 1)
+  endpoint = absolute(endpoint, req, level + 1)
+  add_defaults(app, endpoint, plain)
+  opts.default_scheme = req and req.scheme or app.config.PREFERRED_URL_SCHEME
+  opts.host = req and req.host or nil
+  opts.server_name = app.config.SERVER_NAME
+  local url, message = app._core:build(endpoint, plain, opts)
+  if url then return url end
+  local err = M.BuildError("url_for: " .. message, { endpoint = endpoint, values = plain })
+  for _, f in ipairs(app._url_build_error_handlers) do
+    local result = f(err, endpoint, plain)
+    if result ~= nil then return result end
+  end
+  error(err, level + 1)
+end
+
+return M
