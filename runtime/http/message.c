@@ -65,9 +65,10 @@ static const char *reason_of(llhttp_errno_t err) {
   case HPE_INVALID_CONTENT_LENGTH:
     return "malformed Content-Length";
   case HPE_UNEXPECTED_CONTENT_LENGTH:
-    return "repeated Content-Length, or one beside Transfer-Encoding";
+    return "more than one Content-Length or Transfer-Encoding";
   case HPE_INVALID_TRANSFER_ENCODING:
-    return "Transfer-Encoding does not end in chunked";
+    return "Transfer-Encoding is not chunked";
+  case HPE_STRICT:
   case HPE_LF_EXPECTED:
   case HPE_CR_EXPECTED:
     return "CR without LF";
