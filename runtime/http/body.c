@@ -2,7 +2,7 @@
 /* A request's body as its consumer sees it: bytes that were received and not
  * yet taken, an end, or a failure. Back-pressure: past DW_BODY_HIGH_WATER the
  * connection stops reading until some is taken. */
-#include "http/connection.h"
+#include "http/connection_private.h"
 
 #include "base/error.h"
 
@@ -43,7 +43,6 @@ void dw_body_take(dw_transaction *t, size_t len) {
     dw_connection_update_reading(t->connection);
 }
 
-/* A code of libuv's, or a status. What arrived before stays readable. */
 void dw_body_fail(dw_transaction *t, int failed, const char *reason) {
   dw_body *b = &t->body;
   if (b->failed) return;

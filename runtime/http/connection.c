@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The connection: its input loop, its states and its deadlines. Answers are in
- * reply.c, bodies in body.c. */
-#include "http/connection.h"
+/* The connection: its life, its transactions and its deadlines. What arrives is
+ * input.c's matter, answers are reply.c's, bodies body.c's. */
+#include "http/connection_private.h"
 
 #include "base/error.h"
 
 enum {
-  HOLD_MAX = 64 * 1024,        /* pipelined bytes kept behind a request */
   LINGER_TIME = 2000,          /* ms that a closed peer may go on sending */
-  LINGER_MAX = 512 * 1024,     /* bytes it may send meanwhile */
   SPARE_BLOCKS = 64,           /* of transactions, kept for the next ones */
   BLOCK_SIZE = 2048            /* a transaction and its arena's first part */
 };
@@ -41,7 +39,7 @@ void dw_http_deinit(dw_http *h) {
 
 /* --- Transactions ------------------------------------------------------------ */
 
-static dw_transaction *transaction_new(dw_connection *c) {
+dw_transaction *dw_transaction_new(dw_connection *c) {
   dw_http *h = c->http;
   size_t size = h->events->size;
   block *b = h->blocks;
@@ -62,7 +60,7 @@ static dw_transaction *transaction_new(dw_connection *c) {
   return t;
 }
 
-static void transaction_free(dw_transaction *t) {
+void dw_transaction_free(dw_transaction *t) {
   dw_http *h = t->connection->http;
   block *b = (block *)t;
   t->connection->transaction = NULL;
@@ -136,9 +134,6 @@ void dw_connection_cut(dw_connection *c) {
   gone(c);
 }
 
-/* Everything is answered that will be: sends it, ends our side, and lets the
- * peer's rest run dry, so that a reset doesn't destroy the answer on its way
- * (RFC 9112, 9.6). */
 void dw_connection_finish(dw_connection *c) {
   if (c->state == DW_CONNECTION_CLOSED || c->state == DW_CONNECTION_LINGER)
     return;
@@ -160,8 +155,7 @@ void dw_connection_finish(dw_connection *c) {
   dw_connection_update_reading(c);
 }
 
-/* Answers a malformed request; nothing behind it is ever read as another. */
-static void reject(dw_connection *c, int status, const char *reason) {
+void dw_connection_reject(dw_connection *c, int status, const char *reason) {
   static const dw_request nothing;
   dw_transaction *t = c->transaction;
   dw_response response;
@@ -177,7 +171,7 @@ static void reject(dw_connection *c, int status, const char *reason) {
       !(t && t->request.method == DW_METHOD_HEAD))
     dw_buffer_append_slice(&c->out, response.body);
   dw_response_deinit(&response);
-  if (t) transaction_free(t);
+  if (t) dw_transaction_free(t);
   dw_connection_finish(c);
 }
 
@@ -192,7 +186,7 @@ static void deadline_cb(dw_timer *timer) {
   c->deadline = UINT64_MAX;
   dw_transaction *t = c->transaction;
   if (c->state == DW_CONNECTION_HEAD && dw_parser_started(&c->parser)) {
-    reject(c, 408, "the request's head did not arrive in time");
+    dw_connection_reject(c, 408, "the request's head did not arrive in time");
   } else if (c->state == DW_CONNECTION_BUSY && c->stream->queued == 0 && t &&
              !t->body.ended && !t->body.failed) {
     dw_body_fail(t, 408, "the request's body did not arrive in time");
@@ -206,247 +200,6 @@ static void deadline_cb(dw_timer *timer) {
   }
 }
 
-/* --- Input ------------------------------------------------------------------------ */
-
-/* Feeds what is there of the body; the bytes used. */
-static size_t feed_body(dw_connection *c, const char *bytes, size_t len) {
-  dw_transaction *t = c->transaction;
-  dw_body *b = &t->body;
-  size_t done = 0;
-  while (!b->ended && !b->failed) {
-    size_t used = 0;
-    dw_slice data = DW_EMPTY;
-    dw_parse r =
-        dw_parser_body(&c->parser, bytes + done, len - done, &used, &data);
-    done += used;
-    if (r == DW_PARSE_DATA) {
-      b->received += data.len;
-      if (dw_buffer_append_slice(&b->data, data) < 0)
-        dw_body_fail(t, UV_ENOMEM, NULL);
-    } else if (r == DW_PARSE_END) {
-      b->ended = true;
-    } else if (r == DW_PARSE_MORE) {
-      break;
-    } else {
-      dw_body_fail(t, c->parser.status, c->parser.reason);
-    }
-  }
-  return done;
-}
-
-static void keep_head_deadline(dw_connection *c, bool started) {
-  if (!started && dw_parser_started(&c->parser))
-    dw_connection_deadline(c, c->http->limits->header_timeout);
-}
-
-/* A head: parses it and hands the request on. Returns the bytes used, all of
- * len where the head is incomplete. */
-static size_t input_head(dw_connection *c, const char *bytes, size_t len) {
-  size_t used = 0;
-  bool started = dw_parser_started(&c->parser);
-  dw_parse r = dw_parser_scan(&c->parser, bytes + c->scanned, len - c->scanned,
-                              &used);
-  if (r == DW_PARSE_MORE) {
-    c->scanned = len;
-    keep_head_deadline(c, started);
-    return 0;
-  }
-  if (r == DW_PARSE_ERROR) {
-    reject(c, c->parser.status, c->parser.reason);
-    return len;
-  }
-  used += c->scanned;
-  c->scanned = 0;
-  dw_transaction *t = transaction_new(c);
-  if (!t) {
-    reject(c, 503, "out of memory");
-    return len;
-  }
-  int code = dw_parser_head(&c->parser, bytes, used, &t->request);
-  if (code < 0) {
-    if (code == DW_ENOMEM)
-      reject(c, 503, "out of memory");
-    else
-      reject(c, c->parser.status, c->parser.reason);
-    return len;
-  }
-  c->state = DW_CONNECTION_BUSY;
-  c->deadline = UINT64_MAX;
-  c->keep_alive = t->request.keep_alive && !c->http->stopping;
-  t->body.continue_due = t->request.expects_continue;
-  used += feed_body(c, bytes + used, len - used);
-  if (t->body.failed > 0) {
-    reject(c, t->body.failed, t->body.reason);
-    return len;
-  }
-  c->http->events->request_cb(t);
-  return used;
-}
-
-/* What arrives behind an answered request until its body has ended. */
-static size_t input_drain(dw_connection *c, const char *bytes, size_t len) {
-  size_t done = 0;
-  for (;;) {
-    size_t used = 0;
-    dw_slice data = DW_EMPTY;
-    dw_parse r =
-        dw_parser_body(&c->parser, bytes + done, len - done, &used, &data);
-    done += used;
-    c->drained += used;
-    if (r == DW_PARSE_END) {
-      c->state = DW_CONNECTION_HEAD;
-      dw_connection_deadline(c, c->http->limits->keep_alive_timeout);
-      return done;
-    }
-    if (r == DW_PARSE_ERROR || c->drained > DW_DRAIN_MAX) {
-      dw_connection_finish(c);
-      return len;
-    }
-    if (r == DW_PARSE_MORE) return done;
-  }
-}
-
-static size_t input_busy(dw_connection *c, const char *bytes, size_t len) {
-  dw_transaction *t = c->transaction;
-  if (t->body.ended || t->body.failed) return 0;
-  size_t used = feed_body(c, bytes, len);
-  if (t->body.ended) c->deadline = UINT64_MAX;
-  if (t->body.wanted && !t->body.failed &&
-      (t->body.ended || t->body.data.len > 0)) {
-    t->body.wanted = false;
-    c->http->events->body_cb(t);
-  }
-  return used;
-}
-
-static bool output_full(dw_connection *c) {
-  return c->stream->queued + c->out.len > DW_WRITE_HIGH_WATER;
-}
-
-/* Uses as much of the bytes as it can: all of the loop on one read, so that
- * pipelined requests are answered by one write. */
-static size_t input(dw_connection *c, const char *bytes, size_t len) {
-  size_t done = 0;
-  c->processing = true;
-  while (done < len) {
-    size_t used = 0;
-    uint8_t before = c->state;
-    if (c->state == DW_CONNECTION_HEAD) {
-      if (output_full(c)) {
-        if (dw_connection_flush(c) < 0) break;
-        if (output_full(c)) break;
-      }
-      used = input_head(c, bytes + done, len - done);
-    } else if (c->state == DW_CONNECTION_BUSY) {
-      used = input_busy(c, bytes + done, len - done);
-    } else if (c->state == DW_CONNECTION_DRAIN) {
-      used = input_drain(c, bytes + done, len - done);
-    } else {
-      used = len - done;
-    }
-    done += used;
-    if (used == 0 && c->state == before) break;
-  }
-  c->processing = false;
-  return done;
-}
-
-static void hold_failed(dw_connection *c) {
-  if (c->transaction)
-    dw_connection_cut(c);
-  else
-    reject(c, 503, "out of memory");
-}
-
-/* Goes on with the bytes that are held. */
-void dw_connection_input(dw_connection *c) {
-  if (c->processing || c->state == DW_CONNECTION_CLOSED) return;
-  if (c->in.len) {
-    size_t used = input(c, c->in.ptr, c->in.len);
-    if (c->state == DW_CONNECTION_CLOSED) return;
-    if (used >= c->in.len)
-      dw_buffer_deinit(&c->in);
-    else if (used)
-      dw_buffer_consume(&c->in, used);
-  }
-  if (dw_connection_flush(c) < 0) return;
-  dw_connection_update_reading(c);
-}
-
-static void peer_ended(dw_connection *c, ssize_t len) {
-  c->ended = true;
-  c->reading = false;
-  if (len < 0 || c->state == DW_CONNECTION_LINGER) {
-    dw_connection_cut(c);
-  } else if (c->state == DW_CONNECTION_HEAD ||
-             c->state == DW_CONNECTION_DRAIN) {
-    c->keep_alive = false;
-    dw_connection_finish(c);
-  } else if (c->state == DW_CONNECTION_BUSY &&
-             c->http->limits->cancel_on_disconnect) {
-    dw_connection_cut(c);
-  } else if (c->state == DW_CONNECTION_BUSY) {
-    dw_transaction *t = c->transaction;
-    c->keep_alive = false;
-    if (!t->body.ended) dw_body_fail(t, UV_ECONNRESET, NULL);
-  }
-}
-
-static void read_cb(dw_stream *s, const char *bytes, ssize_t len) {
-  dw_connection *c = s->data;
-  if (len <= 0) {
-    peer_ended(c, len);
-    return;
-  }
-  if (c->state == DW_CONNECTION_LINGER || c->state == DW_CONNECTION_FLUSH) {
-    c->drained += (uint64_t)len;
-    if (c->drained > LINGER_MAX) dw_connection_cut(c);
-    return;
-  }
-  if (c->state == DW_CONNECTION_BUSY && !c->transaction->body.ended)
-    dw_connection_deadline(c, c->http->limits->body_timeout);
-  size_t used = 0;
-  if (c->in.len == 0) used = input(c, bytes, (size_t)len);
-  if (c->state == DW_CONNECTION_CLOSED) return;
-  if (used < (size_t)len &&
-      dw_buffer_append(&c->in, bytes + used, (size_t)len - used) < 0) {
-    hold_failed(c);
-    return;
-  }
-  if (used == 0 && c->in.len > (size_t)len) {
-    dw_connection_input(c);
-    return;
-  }
-  if (dw_connection_flush(c) < 0) return;
-  dw_connection_update_reading(c);
-}
-
-/* Whether bytes are welcome. While a view waits they are, up to a limit, since
- * reading is how a disconnect is noticed. */
-static bool wants_bytes(dw_connection *c) {
-  if (c->ended || c->state == DW_CONNECTION_CLOSED) return false;
-  if (c->state == DW_CONNECTION_FLUSH || c->state == DW_CONNECTION_LINGER)
-    return true;
-  if (c->in.len > HOLD_MAX) return false;
-  dw_transaction *t = c->transaction;
-  if (t && !t->body.ended && !t->body.whole &&
-      t->body.data.len > DW_BODY_HIGH_WATER)
-    return false;
-  return c->state != DW_CONNECTION_HEAD || !output_full(c);
-}
-
-void dw_connection_update_reading(dw_connection *c) {
-  bool want = wants_bytes(c);
-  if (want == c->reading) return;
-  c->reading = want;
-  if (!want) {
-    dw_stream_read_stop(c->stream);
-  } else if (dw_stream_read_start(c->stream) < 0) {
-    c->reading = false;
-    dw_connection_cut(c);
-  }
-}
-
 /* --- The life of a connection -------------------------------------------------------- */
 
 static void flusher_cb(dw_deferred *d) { dw_connection_flush(d->data); }
@@ -456,6 +209,10 @@ static void write_cb(dw_stream *s, int status) {
   dw_connection *c = s->data;
   if (status < 0) {
     dw_connection_cut(c);
+    return;
+  }
+  if (s->queued > 0) {
+    dw_connection_deadline(c, c->http->limits->write_timeout);
     return;
   }
   if (c->state == DW_CONNECTION_FLUSH) {
@@ -487,7 +244,7 @@ int dw_connection_open(dw_http *h, dw_stream *s, dw_connection **out) {
   c->http = h;
   c->stream = s;
   s->data = c;
-  s->read_cb = read_cb;
+  s->read_cb = dw_connection_read_cb;
   s->write_cb = write_cb;
   dw_parser_init(&c->parser, h->limits);
   dw_buffer_init(&c->in, h->alloc, 0);
@@ -511,7 +268,7 @@ void dw_transaction_end(dw_transaction *t) {
   bool body_open = !t->body.ended;
   bool hopeless = t->body.failed || t->body.continue_due ||
                   t->body.received > DW_DRAIN_MAX;
-  transaction_free(t);
+  dw_transaction_free(t);
   if (c->state == DW_CONNECTION_CLOSED) {
     if (!c->stream) connection_free(c);
     return;

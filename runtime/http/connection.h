@@ -172,12 +172,4 @@ void dw_reply_flush(dw_transaction *t);
  * answer is cut. */
 void dw_transaction_end(dw_transaction *t);
 
-/* Between the files of http/ only. */
-int dw_connection_flush(dw_connection *c);
-void dw_connection_deadline(dw_connection *c, uint64_t ms); /* 0: none */
-void dw_connection_input(dw_connection *c); /* goes on with held bytes */
-void dw_connection_update_reading(dw_connection *c);
-void dw_connection_finish(dw_connection *c); /* flush, end, linger, close */
-void dw_body_fail(dw_transaction *t, int failed, const char *reason);
-
 #endif

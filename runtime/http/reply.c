@@ -2,7 +2,7 @@
 /* Answers: heads, bodies and streams into the connection's output, and from
  * there into the stream. In the input loop nothing is sent before its end, so
  * that pipelined requests are answered by one write. */
-#include "http/connection.h"
+#include "http/connection_private.h"
 
 #include "base/error.h"
 

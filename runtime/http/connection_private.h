@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of a connection share: connection.c, input.c, body.c, reply.c.
+ */
+#ifndef DW_HTTP_CONNECTION_PRIVATE_H
+#define DW_HTTP_CONNECTION_PRIVATE_H
+
+#include "http/connection.h"
+
+/* Sends what was gathered. 0, or a code: then the connection is closed. */
+int dw_connection_flush(dw_connection *c);
+/* The state's deadline, from now; 0: none. */
+void dw_connection_deadline(dw_connection *c, uint64_t ms);
+/* Goes on with the bytes that are held. */
+void dw_connection_input(dw_connection *c);
+void dw_connection_read_cb(dw_stream *s, const char *bytes, ssize_t len);
+/* Reads if bytes are welcome now, else not. */
+void dw_connection_update_reading(dw_connection *c);
+/* Everything is answered that will be: sends it, ends our side, and lets the
+ * peer's rest run dry, so that a reset doesn't destroy the answer on its way
+ * (RFC 9112, 9.6). */
+void dw_connection_finish(dw_connection *c);
+/* Answers a malformed request; nothing behind it is ever read as another. */
+void dw_connection_reject(dw_connection *c, int status, const char *reason);
+
+/* NULL without memory. */
+dw_transaction *dw_transaction_new(dw_connection *c);
+void dw_transaction_free(dw_transaction *t);
+
+/* A code of libuv's, or a status. What arrived before stays readable. */
+void dw_body_fail(dw_transaction *t, int failed, const char *reason);
+
+#endif
