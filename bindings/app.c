@@ -38,11 +38,15 @@ void dw_app_activate(lua_State *L, int index) {
 
 /* The refs table holds the userdata, so it's enough to let go of that. Setting
  * an existing key to nil raises nothing. */
-static void idle_cb(dw_server *server) {
-  dw_lua_app *a = server->data;
-  lua_State *L = a->script->L;
+static void deactivate(lua_State *L, dw_lua_app *a) {
+  if (a->tasks > 0 || !dw_server_idle(a->server)) return;
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, a);
+}
+
+static void idle_cb(dw_server *server) {
+  dw_lua_app *a = server->data;
+  deactivate(a->script->L, a);
 }
 
 static int app_new(lua_State *L) {
@@ -339,6 +343,43 @@ static int stop(lua_State *L) {
   return 0;
 }
 
+/* --- Background tasks ------------------------------------------------------------------ */
+
+/* core, status of the function, and its results or its error. */
+static int background_k(lua_State *L, int status, lua_KContext ctx) {
+  dw_lua_app *a = (dw_lua_app *)ctx;
+  a->tasks--;
+  deactivate(L, a);
+  if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
+  return lua_gettop(L) - 1;
+}
+
+/* core, function, arguments. The core on the stack keeps the app. */
+static int background_main(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  int n = lua_gettop(L) - 2;
+  int status = lua_pcallk(L, n, LUA_MULTRET, 0, (lua_KContext)a, background_k);
+  return background_k(L, status, (lua_KContext)a);
+}
+
+/* core:background(f, ...) -> task */
+static int background(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  dw_context context = {NULL, a};
+  dw_app_activate(L, 1);
+  lua_pushcfunction(L, background_main);
+  lua_insert(L, 1);
+  dw_spawn(L, a->script, lua_gettop(L) - 1, NULL, &context);
+  a->tasks++;
+  return 1;
+}
+
+static int is_error_class(lua_State *L) {
+  luaL_checkany(L, 1);
+  lua_pushboolean(L, dw_errors_check_class(L, 1) != NULL);
+  return 1;
+}
+
 /* --- Opening --------------------------------------------------------------------------------- */
 
 void dw_app_open(lua_State *L, dw_script *s) {
@@ -352,6 +393,7 @@ void dw_app_open(lua_State *L, dw_script *s) {
       {"rules", dw_app_rules},
       {"configure", configure},
       {"frozen", frozen},
+      {"background", background},
       {"make_response", make_response},
       {"listen", app_listen},
       {"listen_unix", app_listen_unix},
@@ -360,7 +402,10 @@ void dw_app_open(lua_State *L, dw_script *s) {
       {"stop", stop},
       {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__gc", app_gc}, {NULL, NULL}};
-  const luaL_Reg functions[] = {{"app_new", app_new}, {NULL, NULL}};
+  const luaL_Reg functions[] = {{"app_new", app_new},
+                                {"ensure_sync", dw_ensure_sync},
+                                {"is_error_class", is_error_class},
+                                {NULL, NULL}};
   dw_script_type(L, s, DW_APP_TYPE, methods, metamethods);
   luaL_newmetatable(L, SCOPE_TYPE);
   lua_pop(L, 1);

@@ -2,8 +2,8 @@
 /* An app of Lua's: the C app, its server, and the Lua values it needs. The
  * userdata "dewar.core_app" is it; its user value is the refs table, which
  * holds the Lua app and every function. While the server has listeners or
- * connections, the registry holds both by the app's address (active means
- * anchored, idle means collectable). */
+ * connections, or a background task runs, the registry holds both by the app's
+ * address (active means anchored, idle means collectable). */
 #ifndef DW_BINDINGS_APP_H
 #define DW_BINDINGS_APP_H
 
@@ -16,6 +16,7 @@ typedef struct dw_lua_app {
   dw_server *server;
   dw_list node;      /* of the script */
   int refs;          /* functions in the refs table */
+  unsigned tasks;    /* background tasks, which keep it active */
   bool debug;        /* DEBUG */
   bool empty_array;  /* JSON_EMPTY_TABLE = "array" */
 } dw_lua_app;
