@@ -358,6 +358,9 @@ static int background_k(lua_State *L, int status, lua_KContext ctx) {
 static int background_main(lua_State *L) {
   dw_lua_app *a = dw_app_check(L, 1);
   int n = lua_gettop(L) - 2;
+  dw_app_activate(L, 1);
+  lua_settop(L, n + 2);
+  a->tasks++;
   int status = lua_pcallk(L, n, LUA_MULTRET, 0, (lua_KContext)a, background_k);
   return background_k(L, status, (lua_KContext)a);
 }
@@ -366,11 +369,9 @@ static int background_main(lua_State *L) {
 static int background(lua_State *L) {
   dw_lua_app *a = dw_app_check(L, 1);
   dw_context context = {NULL, a};
-  dw_app_activate(L, 1);
   lua_pushcfunction(L, background_main);
   lua_insert(L, 1);
   dw_spawn(L, a->script, lua_gettop(L) - 1, NULL, &context);
-  a->tasks++;
   return 1;
 }
 
