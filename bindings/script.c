@@ -22,6 +22,13 @@ dw_script *dw_script_new(lua_State *L) {
   return s;
 }
 
+void dw_script_forget(dw_script *s) {
+  lua_State *L = s->L;
+  if (dw_script_find(L) != s || !lua_checkstack(L, 1)) return;
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &script_key);
+}
+
 dw_script *dw_script_find(lua_State *L) {
   if (!lua_checkstack(L, 1)) return NULL;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &script_key);
@@ -32,7 +39,7 @@ dw_script *dw_script_find(lua_State *L) {
 
 /* --- Functions and types --------------------------------------------------*/
 
-static void push_script(lua_State *L, dw_script *s) {
+void dw_script_push_self(lua_State *L, dw_script *s) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &script_key) == LUA_TUSERDATA &&
       lua_touserdata(L, -1) == s)
     return;
@@ -42,13 +49,13 @@ static void push_script(lua_State *L, dw_script *s) {
 
 void dw_script_push(lua_State *L, dw_script *s, lua_CFunction fn) {
   luaL_checkstack(L, 2, NULL);
-  push_script(L, s);
+  dw_script_push_self(L, s);
   lua_pushcclosure(L, fn, 1);
 }
 
 void dw_script_register(lua_State *L, dw_script *s, const luaL_Reg *functions) {
   luaL_checkstack(L, 4, NULL);
-  push_script(L, s);
+  dw_script_push_self(L, s);
   luaL_setfuncs(L, functions, 1);
 }
 

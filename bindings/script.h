@@ -29,6 +29,11 @@ struct dw_script {
   int classes;      /* registry: class tables by dw_error_class pointer */
   dw_buffer scratch; /* for building text; empty between uses */
   struct dw_tasks *tasks; /* task.c's own */
+  struct dw_lua_log *lua_log; /* log.c's own */
+  struct dw_warnings *warnings; /* where lua_warning goes; NULL: the host's */
+  int module; /* registry: the module table */
+  int saved;  /* registry: what preload.c has replaced */
+  int loaded; /* registry: the Lua app that was loaded */
   bool owns_lua;
   bool closing;
 };
@@ -38,12 +43,16 @@ struct dw_script {
  * which is called after the runtime has gone finds tasks NULL, not freed
  * memory. Raises. */
 dw_script *dw_script_new(lua_State *L);
+/* The registry lets go of it: from now on the state has no script. */
+void dw_script_forget(dw_script *s);
 
 /* In a C function that was registered by dw_script_register. */
 #define dw_script_of(L) ((dw_script *)lua_touserdata(L, lua_upvalueindex(1)))
 /* Anywhere else (a registry lookup); NULL without a runtime on this state. */
 dw_script *dw_script_find(lua_State *L);
 
+/* Pushes the script's userdata (a light one where the registry has let go). */
+void dw_script_push_self(lua_State *L, dw_script *s);
 /* Pushes a C function with the script as its upvalue 1. */
 void dw_script_push(lua_State *L, dw_script *s, lua_CFunction fn);
 /* luaL_setfuncs into the table on top, the script as upvalue 1 of each. */

@@ -71,7 +71,7 @@ enum dewar_code {
 
 typedef struct dewar_runtime dewar_runtime;
 /* One request in flight and its answer. */
-typedef struct dewar_exchange dewar_exchange;
+typedef struct dw_exchange dewar_exchange;
 
 /* --- The runtime -------------------------------------------------------- */
 
@@ -210,6 +210,9 @@ DEWAR_API int dewar_defer(dewar_exchange *x,
                           void *data);
 /* Sets a header of the answer, before dewar_respond. */
 DEWAR_API int dewar_set_header(dewar_exchange *x, const char *name,
+                               const char *value);
+/* Adds one beside those of the same name: for Set-Cookie. */
+DEWAR_API int dewar_add_header(dewar_exchange *x, const char *name,
                                const char *value);
 /* Answers, once. type NULL: "text/html; charset=utf-8". On the loop's thread:
  * a worker thread gets there by dewar_post. */

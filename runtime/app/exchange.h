@@ -85,6 +85,7 @@ struct dw_exchange {
   void *script;          /* the runner's: a dw_task, once there is one */
   void (*cancel_cb)(dw_exchange *x, void *data); /* of a pending C view */
   void *cancel_data;
+  void *view;            /* what a C view that was called keeps: see view.c */
   void *request;         /* the runner's: its request object */
 };
 

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* Opens Lua on a runtime and closes it; the module table `dewar.core` and the
+ * order of its parts. Everything here that raises runs protected. Thread: the
+ * loop's. */
+#include "bindings/init.h"
+
+#include "base/error.h"
+#include "bindings/app.h"
+#include "bindings/errors.h"
+#include "bindings/handler.h"
+#include "bindings/headers.h"
+#include "bindings/json.h"
+#include "bindings/log.h"
+#include "bindings/response.h"
+#include "bindings/task.h"
+#include "bindings/values.h"
+
+/* --- The module table -----------------------------------------------------*/
+
+static void open_json(lua_State *L) {
+  dw_json_open(L);
+  lua_getfield(L, -1, "null");
+  lua_setfield(L, -3, "null");
+  lua_getfield(L, -1, "array");
+  lua_setfield(L, -3, "array");
+  lua_setfield(L, -2, "json");
+}
+
+/* Each part adds to the table on top. */
+static void open_parts(lua_State *L, dw_script *s) {
+  dw_tasks_open(L, s);
+  dw_errors_open(L, s);
+  dw_task_functions(L, s);
+  dw_sync_functions(L, s);
+  open_json(L);
+  dw_values_open(L, s);
+  dw_headers_open(L, s);
+  dw_response_open(L, s);
+  dw_stream_open(L, s);
+  dw_request_open(L, s);
+  dw_context_open(L, s);
+  dw_app_open(L, s);
+  dw_log_open(L, s);
+  lua_pushliteral(L, DEWAR_VERSION);
+  lua_setfield(L, -2, "version");
+}
+
+/* --- Opening --------------------------------------------------------------*/
+
+/* The runtime's struct outlives everything in Lua that may still refer to it:
+ * every function of ours keeps the script. */
+static int script_gc(lua_State *L) {
+  dw_script *s = lua_touserdata(L, 1);
+  dewar_runtime *rt = s->runtime;
+  if (!rt) return 0;
+  dw_script_shutdown(s);
+  s->runtime = NULL;
+  dw_runtime_release(rt);
+  return 0;
+}
+
+static dw_script *new_script(lua_State *L, dewar_runtime *rt) {
+  lua_createtable(L, 0, 2);
+  lua_pushcfunction(L, script_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pushliteral(L, "dewar.script");
+  lua_setfield(L, -2, "__name");
+  dw_script *s = dw_script_new(L);
+  dw_script_push_self(L, s);
+  lua_insert(L, -2);
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+  s->runtime = rt;
+  s->loop = &rt->loop;
+  s->alloc = &rt->alloc;
+  s->log = &rt->log;
+  s->module = s->saved = s->loaded = s->classes = LUA_NOREF;
+  dw_buffer_init(&s->scratch, &rt->alloc, 0);
+  rt->refs++;
+  rt->script = s;
+  return s;
+}
+
+/* Types of a script that was on this state before: what is left of their objects
+ * keeps them. */
+static void forget_types(lua_State *L) {
+  lua_pushnil(L);
+  while (lua_next(L, LUA_REGISTRYINDEX)) {
+    lua_pop(L, 1);
+    const char *name =
+        lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    if (strncmp(name, "dewar.", 6) != 0) continue;
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, LUA_REGISTRYINDEX);
+  }
+}
+
+typedef struct opening {
+  dewar_runtime *runtime;
+  bool own; /* the state was made for the runtime */
+} opening;
+
+static int open_main(lua_State *L) {
+  opening *o = lua_touserdata(L, 1);
+  if (o->own) luaL_openlibs(L);
+  forget_types(L);
+  dw_script *s = new_script(L, o->runtime);
+  s->owns_lua = o->own;
+  if (o->own) dw_warnings_open(L, s);
+  lua_newtable(L);
+  open_parts(L, s);
+  lua_pushvalue(L, -1);
+  s->module = luaL_ref(L, LUA_REGISTRYINDEX);
+  dw_preload_open(L, s);
+  return 0;
+}
+
+int dw_engine_failed(dewar_runtime *rt, lua_State *L, int status) {
+  int code = status == LUA_ERRMEM ? UV_ENOMEM : DEWAR_ELUA;
+  const char *text = lua_tostring(L, -1);
+  dw_runtime_fail(rt, code, "%s", text ? text : "an error that is no string");
+  lua_pop(L, 1);
+  return code;
+}
+
+int dw_engine_open(dewar_runtime *rt, void *state) {
+  lua_State *L = state;
+  if (L) {
+    dw_script *there = dw_script_find(L);
+    if (there)
+      return dw_runtime_fail(rt, DEWAR_EEXIST,
+                             "the lua_State has a runtime already");
+  } else if (!(L = lua_newstate(dw_allocator_lua, &rt->alloc))) {
+    return dw_runtime_fail_code(rt, UV_ENOMEM, "making a Lua state");
+  }
+  if (!lua_checkstack(L, 4)) return UV_ENOMEM;
+  opening o = {rt, !state};
+  lua_pushcfunction(L, open_main);
+  lua_pushlightuserdata(L, &o);
+  int status = lua_pcall(L, 1, 0, 0);
+  if (status == LUA_OK) return 0;
+  int code = dw_engine_failed(rt, L, status);
+  if (rt->script)
+    dw_engine_close(rt->script);
+  else if (o.own)
+    lua_close(L);
+  rt->script = NULL;
+  return code;
+}
+
+/* --- Closing --------------------------------------------------------------*/
+
+static int close_main(lua_State *L) {
+  dw_script *s = lua_touserdata(L, 1);
+  dw_preload_close(L, s);
+  return 0;
+}
+
+static void unref(dw_script *s, int *ref) {
+  luaL_unref(s->L, LUA_REGISTRYINDEX, *ref);
+  *ref = LUA_NOREF;
+}
+
+void dw_engine_close(dw_script *s) {
+  lua_State *L = s->L;
+  bool own = s->owns_lua;
+  s->closing = true;
+  dw_apps_close(s);
+  dw_tasks_close(s);
+  dw_log_close(s);
+  dw_buffer_deinit(&s->scratch);
+  s->runtime->script = NULL;
+  if (own) {
+    dw_warnings *warnings = s->warnings;
+    lua_close(L);
+    dw_warnings_free(warnings);
+    return;
+  }
+  if (lua_checkstack(L, 4)) {
+    lua_pushcfunction(L, close_main);
+    lua_pushlightuserdata(L, s);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  }
+  unref(s, &s->loaded);
+  unref(s, &s->module);
+  unref(s, &s->saved);
+  unref(s, &s->classes);
+  dw_script_forget(s);
+  /* What the host's scripts don't hold goes at once: finalizers in the first
+   * cycle, their objects and the script in the second. */
+  lua_gc(L, LUA_GCCOLLECT);
+  lua_gc(L, LUA_GCCOLLECT);
+}
+
+void dw_script_shutdown(dw_script *s) {
+  if (s->runtime && !s->closing) dw_runtime_close(s->runtime);
+}
+
+/* --- require "dewar.core" -------------------------------------------------*/
+
+/* A lua5.4 starts in generational mode, in which 5.4.4 and 5.4.5 can free what
+ * is still in use. */
+static void avoid_generations(lua_State *L) {
+#if LUA_VERSION_RELEASE_NUM < 50406
+  lua_gc(L, LUA_GCINC, 0, 0, 0);
+#else
+  (void)L;
+#endif
+}
+
+/* A runtime that belongs to the script: the registry has it, and the state's
+ * end frees it. Whoever runs a script by hand wants to see what goes wrong. */
+static dw_script *open_stock(lua_State *L) {
+  dewar_options options;
+  dewar_options_init(&options);
+  options.lua = L;
+  options.log = dw_stderr_sink;
+  options.log_data = dw_stderr_log_new(L);
+  options.log_level = DEWAR_WARN;
+  dewar_runtime *rt;
+  int code = dewar_new(&rt, &options);
+  if (code < 0)
+    luaL_error(L, "dewar can't start a runtime: %s", dewar_strerror(code));
+  dw_script *s = rt->script;
+  dw_runtime_release(rt);
+  avoid_generations(L);
+  dw_preload_prefer_files(L, s);
+  return s;
+}
+
+LUAMOD_API int luaopen_dewar_core(lua_State *L) {
+  luaL_checkversion(L);
+  dw_script *s = dw_script_find(L);
+  if (!s) s = open_stock(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->module);
+  return 1;
+}
