@@ -12,9 +12,7 @@
 
 /* --- Reading --------------------------------------------------------------*/
 
-static bool is_octal(char c, char max) {
-  return c >= '0' && c <= max;
-}
+static bool is_octal(char c, char max) { return c >= '0' && c <= max; }
 
 /* Undoes \" and \054 in what was between quotes; out may be text's own. */
 static size_t unquote(char *out, dw_slice text) {

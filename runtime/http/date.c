@@ -93,7 +93,7 @@ size_t dw_http_date(int64_t seconds, char *out) {
 
 /* --- Reading --------------------------------------------------------------*/
 
-/* A pattern: D a digit of the day, Y year, h, m, s, M a letter of the month,
+/* A pattern: D a digit of the day, Y year, h, m, s, N a letter of the month,
  * "_" a digit of the day or a space; anything else stands for itself. */
 typedef struct reader {
   civil c;
@@ -121,7 +121,7 @@ static bool read_char(reader *r, char pattern, char c) {
     return read_digit(&r->c.minute, c);
   case 's':
     return read_digit(&r->c.second, c);
-  case 'M':
+  case 'N':
     r->month[r->letters++] = c;
     return true;
   default:
@@ -168,12 +168,12 @@ bool dw_http_date_parse(dw_slice text, int64_t *seconds) {
   text = dw_slice_trim(text);
   if (weekday(text, false)) {
     dw_slice rest = skip(text, 3);
-    if (read_pattern(&r, rest, ", DD MMM YYYY hh:mm:ss GMT") ||
-        read_pattern(&r, rest, " MMM _D hh:mm:ss YYYY"))
+    if (read_pattern(&r, rest, ", DD NNN YYYY hh:mm:ss GMT") ||
+        read_pattern(&r, rest, " NNN _D hh:mm:ss YYYY"))
       return to_seconds(&r.c, seconds);
   }
   size_t len = weekday(text, true);
-  if (!len || !read_pattern(&r, skip(text, len), ", DD-MMM-YY hh:mm:ss GMT"))
+  if (!len || !read_pattern(&r, skip(text, len), ", DD-NNN-YY hh:mm:ss GMT"))
     return false;
   r.c.year += r.c.year < 70 ? 2000 : 1900;
   return to_seconds(&r.c, seconds);
