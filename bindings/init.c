@@ -229,7 +229,7 @@ static dw_script *open_stock(lua_State *L) {
   return s;
 }
 
-LUAMOD_API int luaopen_dewar_core(lua_State *L) {
+int luaopen_dewar_core(lua_State *L) {
   luaL_checkversion(L);
   dw_script *s = dw_script_find(L);
   if (!s) s = open_stock(L);

@@ -8,7 +8,7 @@
 #include "runtime.h"
 
 /* require "dewar.core": the only symbol that dewar/core.so exports. */
-LUAMOD_API int luaopen_dewar_core(lua_State *L);
+DEWAR_API int luaopen_dewar_core(lua_State *L);
 
 /* Pops the error of a protected call and keeps its text for dewar_error;
  * returns the code of the status. */
