@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The fuzzers: spec/fuzz/fuzz_NAME.c, with inputs in spec/fuzz/corpus/NAME.
 set(fuzzers
+  fuzz_json.c
+  fuzz_parser.c
 )
