@@ -97,27 +97,39 @@ static int check_empty_table(lua_State *L, int options) {
   return flag;
 }
 
-/* The options at index 2, as flags. */
-static int check_flags(lua_State *L, const char *const *names) {
+static int check_max_depth(lua_State *L, int options) {
+  int levels = check_integer(L, options, "max_depth", 1, DW_JSON_DEPTH_MAX);
+  return DW_JSON_DEPTH(levels);
+}
+
+static int check_indent(lua_State *L, int options) {
+  int spaces = check_integer(L, options, "indent", 0, DW_JSON_INDENT_MAX);
+  return DW_JSON_INDENT(spaces);
+}
+
+/* The options at index 2 as flags. */
+static int encode_flags(lua_State *L) {
+  static const char *const names[] = {"empty_table", "indent", "max_depth",
+                                      NULL};
   if (lua_isnoneornil(L, 2)) return 0;
   luaL_checktype(L, 2, LUA_TTABLE);
   dw_check_options(L, 2, names);
-  int levels = check_integer(L, 2, "max_depth", 1, DW_JSON_DEPTH_MAX);
-  return DW_JSON_DEPTH(levels);
+  return check_empty_table(L, 2) | check_indent(L, 2) | check_max_depth(L, 2);
+}
+
+static int decode_flags(lua_State *L) {
+  static const char *const names[] = {"max_depth", NULL};
+  if (lua_isnoneornil(L, 2)) return 0;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  dw_check_options(L, 2, names);
+  return check_max_depth(L, 2);
 }
 
 /* --- Functions ---------------------------------------------------------- */
 
 static int encode(lua_State *L) {
-  static const char *const names[] = {"empty_table", "indent", "max_depth",
-                                      NULL};
   luaL_checkany(L, 1);
-  int flags = check_flags(L, names);
-  if (!lua_isnoneornil(L, 2)) {
-    flags |= check_empty_table(L, 2);
-    flags |=
-        DW_JSON_INDENT(check_integer(L, 2, "indent", 0, DW_JSON_INDENT_MAX));
-  }
+  int flags = encode_flags(L);
   lua_settop(L, 1);
   dw_buffer *out = dw_json_take_buffer(L);
   dw_json_encode(L, 1, out, flags);
@@ -127,11 +139,10 @@ static int encode(lua_State *L) {
 }
 
 static int decode(lua_State *L) {
-  static const char *const names[] = {"max_depth", NULL};
   size_t len;
   luaL_checktype(L, 1, LUA_TSTRING);
   const char *text = lua_tolstring(L, 1, &len);
-  dw_json_decode(L, text, len, check_flags(L, names));
+  dw_json_decode(L, text, len, decode_flags(L));
   return 1;
 }
 

@@ -80,7 +80,7 @@ static void push_error(const decoder *d) {
   }
   lua_pushfstring(L, "invalid JSON at line %I, column %I (byte %I): %s",
                   (LUAI_UACINT)line, (LUAI_UACINT)column,
-                  (LUAI_UACINT)(d->at - d->text + 1), lua_tostring(L, -1));
+                  (LUAI_UACINT)(d->at - d->text) + 1, lua_tostring(L, -1));
 }
 
 /* --- Strings ------------------------------------------------------------ */

@@ -233,7 +233,7 @@ static void write_string(encoder *e, const char *s, size_t len, const level *at,
       if (n == 0) {
         dw_json_need_stack(e->L, LUA_MINSTACK);
         lua_pushfstring(e->L, "the %s is not valid UTF-8 (byte %I)", what,
-                        (LUAI_UACINT)(p - s + 1));
+                        (LUAI_UACINT)(p - s) + 1);
         fail(e, at);
       }
       p += n;
