@@ -40,11 +40,14 @@ typedef struct dw_error {
   bool script;               /* the script holds its value */
 } dw_error;
 
-/* Watches an exchange from in-process: see client.h. ended_cb is called once,
- * after teardown, while the exchange still exists. */
+/* Watches a connection from in-process: see client.h. It is set as the
+ * connection's data and lives as long as that. ended_cb is called once for each
+ * exchange, after teardown, while the exchange still exists; closed_cb after the
+ * last use of the connection. */
 typedef struct dw_observer dw_observer;
 struct dw_observer {
   void (*ended_cb)(dw_observer *o, dw_exchange *x);
+  void (*closed_cb)(dw_observer *o);
   bool propagates; /* unhandled errors go to it rather than into a 500 */
 };
 

@@ -47,6 +47,8 @@ static void check_idle(dw_server *s) {
 
 static void closed_cb(dw_connection *c) {
   dw_server *s = c->http->data;
+  dw_observer *o = c->data;
+  if (o) o->closed_cb(o);
   check_limit(s);
   check_idle(s);
 }
