@@ -11,6 +11,8 @@
 #include "base/loop.h"
 #include "bindings/script.h"
 
+struct dw_task_object;
+
 typedef enum dw_task_status {
   DW_TASK_FREE,    /* in the pool */
   DW_TASK_PENDING, /* not started */
@@ -33,10 +35,11 @@ enum dw_slot {
   DW_SLOT_REQUEST,   /* the request object */
   DW_SLOT_RESPONSE,  /* the response object, once Lua has seen it */
   DW_SLOT_ERROR,     /* the error being handled, or that ended the task */
-  DW_SLOT_TRACEBACK, /* its traceback, a string */
+  DW_SLOT_TRACEBACK, /* its traceback, a string that begins with the message;
+                        nil for Cancelled and without memory */
   DW_SLOT_UNHANDLED, /* of a request: the error that teardown gets */
   DW_SLOT_BODY,      /* a body's string, iterator or generator */
-  DW_SLOT_RESULTS,   /* of a finished task: a packed table */
+  DW_SLOT_OBJECT,    /* its task object, of a spawned task */
   DW_SLOT_COUNT
 };
 
@@ -45,6 +48,21 @@ typedef enum dw_run {
   DW_RUN_WAITING, /* it waits; resumed_cb tells when it has ended */
   DW_RUN_FAILED   /* it raised: DW_SLOT_ERROR and DW_SLOT_TRACEBACK are set */
 } dw_run;
+
+/* Wakes one particular wait; a stale one does nothing. A plain value. */
+typedef struct dw_wake {
+  dw_task *task;
+  uint64_t token;
+} dw_wake;
+
+/* A wait's place in somebody's list of waiters. */
+typedef struct dw_waiter dw_waiter;
+struct dw_waiter {
+  dw_list node;
+  dw_wake wake;
+  /* Of one that waits for several tasks: called instead of waking. */
+  void (*ended_cb)(dw_waiter *w, const struct dw_task_object *ended);
+};
 
 struct dw_task {
   dw_script *script;
@@ -56,7 +74,40 @@ struct dw_task {
   void (*resumed_cb)(dw_task *t, dw_run run);
   int slot; /* base of its anchors */
   dw_task_status status;
-  /* Private from here on (task.c). */
+  /* Private from here on: see task_private.h. */
+  uint8_t phase;
+  bool stage;      /* from dw_task_open, not spawned */
+  bool background; /* an error is logged at once if nobody awaits it then */
+  bool cancelled, timed_out;
+  bool killed;       /* has swallowed too many cancellations: to be closed */
+  unsigned refusals; /* how often its cancellation has been raised */
+  unsigned shields;  /* dw_task_shield minus dw_task_unshield */
+  int values;        /* what lies on the stack of a pending or ended one */
+  /* The wait it is in. */
+  uint8_t wait, outcome;
+  bool raw;         /* k is called whatever the outcome */
+  bool unbreakable; /* no cancellation, no dewar.timeout ends it */
+  bool expires;     /* running out of time is what is waited for */
+  bool foreign;     /* yielded past us; goes on without a continuation */
+  uint64_t token;
+  void (*cancel)(void *data);
+  void *cancel_data;
+  lua_KFunction k;
+  lua_KContext ctx;
+  dw_timer timer;
+  dw_waiter waiter;
+  dw_task *awaits;      /* the task it waits for without a limit */
+  struct dw_join *join; /* the tasks it waits for */
+  /* Its place among tasks. */
+  dw_list ready;   /* of the ready queue, or of the pool */
+  dw_list sibling; /* of the parent's children */
+  dw_list children;
+  dw_list waiters;  /* for its end */
+  dw_list failures; /* task objects of children whose error nobody has seen */
+  dw_task *parent;
+  dw_task *older; /* of all tasks, newest first */
+  struct dw_task_object *object;
+  struct dw_scope *scopes; /* dewar.timeout and dewar.shield, innermost first */
 };
 
 /* A script's scheduler. open_tasks raises Lua errors (call it protected). */
@@ -81,25 +132,21 @@ dw_run dw_task_run(dw_task *t, lua_CFunction fn, void *arg);
  * the difference. Idempotent; remembered while shielded or not waiting. */
 void dw_task_cancel(dw_task *t, bool timeout);
 bool dw_task_cancelled(const dw_task *t);
+bool dw_task_timed_out(const dw_task *t);
 /* Forgets a cancellation: what follows may wait (a 503's error handler). */
 void dw_task_uncancel(dw_task *t);
 /* A shielded task doesn't notice a cancellation until unshielded (nests). */
 void dw_task_shield(dw_task *t);
 void dw_task_unshield(dw_task *t);
 /* Cancels all children. true: there are none (any more). false: resumed_cb is
- * called with DW_RUN_DONE when the last one has ended. */
+ * called with DW_RUN_DONE when the last one has ended. Their errors that nobody
+ * has seen are logged. A stage that runs afterwards may make new ones. */
 bool dw_task_reap(dw_task *t);
 /* Back into the pool; clears the anchors. It must not be running or waiting,
  * and have no children. */
 void dw_task_close(dw_task *t);
 
 /* --- Waiting ---------------------------------------------------------------- */
-
-/* Wakes one particular wait; a stale one does nothing. A plain value. */
-typedef struct dw_wake {
-  dw_task *task;
-  uint64_t token;
-} dw_wake;
 
 /* Begins a wait of whoever runs L. Raises where it can't wait: at a C boundary
  * (naming it), inside a loop callback that is no task, when the task has been
@@ -131,9 +178,16 @@ int dw_await(lua_State *L, int index, double seconds, lua_KFunction k,
 bool dw_is_awaitable(lua_State *L, int index);
 /* Function made by dewar.async (an async function, not yet called). */
 bool dw_is_async(lua_State *L, int index);
+/* Raises unless a wait could begin here. */
+void dw_wait_check(lua_State *L, dw_script *s);
+
+/* The number of seconds at index: >= 0, math.huge means for ever. Misuse is
+ * raised in the name of `what`. opt: nil or none is -1, for ever. */
+double dw_check_seconds(lua_State *L, int index, const char *what);
+double dw_opt_seconds(lua_State *L, int index, const char *what);
 
 /* The functions of the module table on top: sleep, yield, now, spawn, await,
- * gather, async, is_async, timeout, shield, run, is_cancelled. */
+ * gather, async, is_async, timeout, shield, run. */
 void dw_task_functions(lua_State *L, dw_script *s);
 /* event, queue, semaphore, lock (sync.c). */
 void dw_sync_functions(lua_State *L, dw_script *s);
@@ -141,8 +195,10 @@ void dw_sync_functions(lua_State *L, dw_script *s);
 int dw_ensure_sync(lua_State *L);
 
 /* Spawns the function and arguments on top of L (nargs + function) as a task
- * with this parent (NULL: the root, a background task) and context; leaves the
- * task object in their place. background: an error is logged at its end. */
+ * with this parent and context; leaves the task object in their place. parent
+ * NULL: a background task, whose error is logged at its end. Otherwise an error
+ * is logged if nobody has awaited it when the parent ends or the object is
+ * collected. */
 void dw_spawn(lua_State *L, dw_script *s, int nargs, dw_task *parent,
               const dw_context *context);
 

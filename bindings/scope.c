@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* dewar.timeout and dewar.shield: stretches of a task that notice more, or
+ * less, than the task around them. Both run their function in place. A scope is
+ * a userdata on the stack of its call, linked to the task while that lasts.
+ * When the time is up, waits inside raise dewar.Cancelled, and timeout turns it
+ * into a TimeoutError at its end; so an inner timeout can't take an outer one's
+ * for its own. Thread: the loop's. */
+#include "bindings/task_private.h"
+
+#define SCOPE_TYPE "dewar.scope"
+
+struct dw_scope {
+  dw_task *task; /* NULL: over */
+  dw_scope *outer, *inner;
+  lua_State *L; /* the coroutine that opened it */
+  dw_timer timer;
+  bool shield;
+  bool fired;     /* its time is up */
+  bool delivered; /* and Cancelled has been raised since */
+};
+
+/* --- What a task notices --------------------------------------------------*/
+
+bool dw_task_interrupted(const dw_task *t) {
+  for (const dw_scope *sc = t->scopes; sc; sc = sc->outer) {
+    if (sc->shield) return false;
+    if (sc->fired) return true;
+  }
+  return t->cancelled && t->shields == 0;
+}
+
+void dw_scopes_delivered(dw_task *t) {
+  for (dw_scope *sc = t->scopes; sc && !sc->shield; sc = sc->outer)
+    if (sc->fired) sc->delivered = true;
+}
+
+bool dw_scopes_limit(const dw_task *t) {
+  for (const dw_scope *sc = t->scopes; sc; sc = sc->outer)
+    if (!sc->shield) return true;
+  return false;
+}
+
+bool dw_scopes_hold(const dw_task *t, lua_State *L) {
+  for (const dw_scope *sc = t->scopes; sc; sc = sc->outer)
+    if (sc->L == L) return true;
+  return false;
+}
+
+/* --- Opening and closing --------------------------------------------------*/
+
+static void timer_cb(dw_timer *timer) {
+  dw_scope *sc = timer->data;
+  sc->fired = true;
+  dw_wait_interrupt(sc->task);
+}
+
+static void close_scope(dw_scope *sc) {
+  dw_task *t = sc->task;
+  if (!t) return;
+  dw_timer_stop(t->script->loop, &sc->timer);
+  if (sc->inner)
+    sc->inner->outer = sc->outer;
+  else
+    t->scopes = sc->outer;
+  if (sc->outer) sc->outer->inner = sc->inner;
+  sc->task = NULL;
+  if (!dw_task_interrupted(t)) t->refusals = 0;
+}
+
+void dw_scopes_forget(dw_task *t) {
+  while (t->scopes) close_scope(t->scopes);
+}
+
+/* Puts a new scope at 1 and the message handler at 2, below the function and
+ * its arguments. */
+static dw_scope *open_scope(lua_State *L, dw_script *s, bool shield) {
+  dw_task *t = dw_task_here(s);
+  luaL_checkstack(L, 4, NULL);
+  dw_scope *sc = lua_newuserdatauv(L, sizeof(*sc), 0);
+  *sc = (dw_scope){.L = L, .shield = shield};
+  dw_timer_init(&sc->timer, timer_cb, sc);
+  luaL_setmetatable(L, SCOPE_TYPE);
+  lua_insert(L, 1);
+  lua_pushcfunction(L, dw_traceback_handler);
+  lua_insert(L, 2);
+  sc->task = t;
+  sc->outer = t->scopes;
+  if (sc->outer) sc->outer->inner = sc;
+  t->scopes = sc;
+  return sc;
+}
+
+/* A coroutine that was dropped inside a scope has left it. */
+static int scope_gc(lua_State *L) {
+  dw_scope *sc = luaL_checkudata(L, 1, SCOPE_TYPE);
+  if (dw_script_of(L)->tasks) close_scope(sc);
+  return 0;
+}
+
+/* --- timeout --------------------------------------------------------------*/
+
+static bool is_cancelled(lua_State *L, dw_script *s, int index) {
+  int status;
+  return dw_errors_class(L, s, index, &status) == &dw_error_cancelled;
+}
+
+static int timeout_end(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  dw_script *s = dw_script_of(L);
+  dw_scope *sc = lua_touserdata(L, 1);
+  dw_task *t = dw_task_here(s);
+  bool returned = status == LUA_OK || status == LUA_YIELD;
+  bool fired = sc->fired, delivered = sc->delivered;
+  close_scope(sc);
+  luaL_checkstack(L, 8, NULL);
+  if (!s->tasks) return returned ? lua_gettop(L) - 2 : lua_error(L);
+  if (returned && !delivered) return lua_gettop(L) - 2;
+  if (!returned && !(fired && is_cancelled(L, s, -1))) return dw_rethrow(L, s);
+  if (dw_task_interrupted(t)) return dw_raise_cancelled(L, t);
+  return dw_errors_raise(L, s, &dw_error_timeout, "out of time");
+}
+
+/* timeout(seconds, fn, ...) */
+int dw_timeout(lua_State *L) {
+  dw_script *s = dw_script_of(L);
+  double seconds = dw_check_seconds(L, 1, "timeout");
+  dw_check_callable(L, 2, "timeout");
+  if (!s->tasks) dw_wait_check(L, s);
+  lua_remove(L, 1);
+  dw_scope *sc = open_scope(L, s, false);
+  dw_start_seconds(s->loop, &sc->timer, seconds);
+  int status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, 0, timeout_end);
+  return timeout_end(L, status, 0);
+}
+
+/* --- shield ---------------------------------------------------------------*/
+
+static int shield_end(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  dw_script *s = dw_script_of(L);
+  dw_task *t = dw_task_here(s);
+  close_scope(lua_touserdata(L, 1));
+  if (status != LUA_OK && status != LUA_YIELD) return dw_rethrow(L, s);
+  if (t && dw_task_interrupted(t)) return dw_raise_cancelled(L, t);
+  return lua_gettop(L) - 2;
+}
+
+/* shield(fn, ...) */
+static int shield(lua_State *L) {
+  dw_script *s = dw_script_of(L);
+  dw_check_callable(L, 1, "shield");
+  if (!s->tasks) dw_wait_check(L, s);
+  open_scope(L, s, true);
+  int status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, 0, shield_end);
+  return shield_end(L, status, 0);
+}
+
+static const luaL_Reg metamethods[] = {{"__gc", scope_gc}, {NULL, NULL}};
+
+static const luaL_Reg functions[] = {
+    {"timeout", dw_timeout}, {"shield", shield}, {NULL, NULL}};
+
+void dw_scope_open_types(lua_State *L, dw_script *s) {
+  dw_script_type(L, s, SCOPE_TYPE, NULL, metamethods);
+}
+
+void dw_scope_functions(lua_State *L, dw_script *s) {
+  dw_script_register(L, s, functions);
+}
