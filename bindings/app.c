@@ -51,6 +51,7 @@ static void idle_cb(dw_server *server) {
 
 static int app_new(lua_State *L) {
   dw_script *s = dw_script_of(L);
+  if (s->closing) return dw_misuse(L, "the runtime of this dewar was freed");
   luaL_checktype(L, 1, LUA_TTABLE);
   dw_lua_app *a = lua_newuserdatauv(L, sizeof *a, 1);
   memset(a, 0, sizeof *a);
@@ -71,19 +72,24 @@ static int app_new(lua_State *L) {
   a->app->data = a;
   a->server->data = a;
   a->server->idle_cb = idle_cb;
+  a->server->access_log = true; /* at level info, which is off by default */
   dw_list_push(&s->apps, &a->node);
   return 1;
+}
+
+static void close_app(dw_lua_app *a) {
+  dw_list_remove(&a->node);
+  dw_server_free(a->server);
+  dw_app_free(a->app);
+  a->server = NULL;
+  a->app = NULL;
 }
 
 /* Only idle apps are collected, but for a Lua state that is being closed. */
 static int app_gc(lua_State *L) {
   dw_lua_app *a = luaL_checkudata(L, 1, DW_APP_TYPE);
   if (a->server && !dw_server_idle(a->server)) dw_script_shutdown(a->script);
-  dw_list_remove(&a->node);
-  dw_server_free(a->server);
-  dw_app_free(a->app);
-  a->server = NULL;
-  a->app = NULL;
+  close_app(a);
   return 0;
 }
 
@@ -101,6 +107,13 @@ void dw_apps_close(dw_script *s) {
     dw_http_cut(&server->http);
   }
   dw_loop_run(s->loop, all_idle, s);
+}
+
+void dw_apps_free(dw_script *s) {
+  for (dw_list *n = s->apps.next, *next; n != &s->apps; n = next) {
+    next = n->next;
+    close_app(DW_CONTAINER(n, dw_lua_app, node));
+  }
 }
 
 /* --- Scopes, hooks, error handlers ------------------------------------------------ */

@@ -38,6 +38,9 @@ void dw_app_push_refs(lua_State *L, dw_lua_app *app);
 void dw_app_push_self(lua_State *L, dw_lua_app *app);
 /* Cuts every server of the script and turns the loop until they are idle. */
 void dw_apps_close(dw_script *s);
+/* Frees what C has of them all, when they are idle; their objects, which a
+ * host's scripts may still hold, are closed. */
+void dw_apps_free(dw_script *s);
 
 /* Ends all that runs on the script, before its state or runtime goes (init.c);
  * idempotent. */

@@ -105,6 +105,24 @@ int dw_engine_load(dw_script *s, const dw_source *source, dw_app **app,
   return 0;
 }
 
+static int activate(lua_State *L) {
+  dw_script *s = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->loaded);
+  lua_getfield(L, -1, "_core");
+  dw_app_activate(L, lua_gettop(L));
+  return 0;
+}
+
+int dw_engine_activate(dw_script *s) {
+  lua_State *L = s->L;
+  if (!lua_checkstack(L, LUA_MINSTACK))
+    return dw_runtime_fail_code(s->runtime, UV_ENOMEM, "the loaded app");
+  lua_pushcfunction(L, activate);
+  lua_pushlightuserdata(L, s);
+  int status = lua_pcall(L, 1, 0, 0);
+  return status == LUA_OK ? 0 : dw_engine_failed(s->runtime, L, status);
+}
+
 /* --- Stopping -------------------------------------------------------------*/
 
 static dw_lua_app *app_at(dw_list *node) {

@@ -166,8 +166,10 @@ void dw_engine_close(dw_script *s) {
   lua_State *L = s->L;
   bool own = s->owns_lua;
   s->closing = true;
-  dw_apps_close(s);
+  /* Requests first: their tasks have some time for their teardown. */
   dw_tasks_close(s);
+  dw_apps_close(s);
+  dw_apps_free(s);
   dw_log_close(s);
   dw_buffer_deinit(&s->scratch);
   s->runtime->script = NULL;

@@ -142,12 +142,12 @@ static bool is_idle(void *data) {
 }
 
 /* What was posted is done first, as it may answer what is pending; then all
- * that runs is cancelled, and nobody asks for more. */
+ * that runs is told to end, and nobody asks for more. */
 static void cancel_all(dewar_runtime *rt) {
   dw_loop_turn(&rt->loop, false);
   while (rt->stops < 2) dw_runtime_stop(rt);
   dw_views_drop(rt);
-  dw_loop_run(&rt->loop, is_idle, rt);
+  dw_loop_turn(&rt->loop, false);
 }
 
 int dw_runtime_close(dewar_runtime *rt) {
@@ -160,6 +160,7 @@ int dw_runtime_close(dewar_runtime *rt) {
   rt->script = NULL;
   rt->app = NULL;
   rt->server = NULL;
+  dw_loop_run(&rt->loop, is_idle, rt);
   dw_server_free(rt->own_server);
   dw_app_free(rt->own_app);
   dw_views_deinit(rt);
@@ -233,6 +234,10 @@ int dewar_port(const dewar_runtime *rt) { return rt ? rt->port : 0; }
 
 /* --- Listening ------------------------------------------------------------*/
 
+int dw_runtime_activate(dewar_runtime *rt) {
+  return rt->loaded ? dw_engine_activate(rt->script) : 0;
+}
+
 static int check_listen(dewar_runtime *rt) {
   if (rt->state != DW_RUNTIME_OPEN)
     return dw_runtime_fail(rt, DEWAR_EMISUSE, "the runtime is being freed");
@@ -242,7 +247,7 @@ static int check_listen(dewar_runtime *rt) {
     return dw_runtime_fail(rt, DEWAR_EMISUSE,
                            "%d sockets are open, and that is the most",
                            DW_LISTENERS_MAX);
-  return 0;
+  return dw_runtime_activate(rt);
 }
 
 int dewar_listen(dewar_runtime *rt, const char *host, int port) {

@@ -59,6 +59,9 @@ void dw_runtime_release(dewar_runtime *rt);
 int dw_runtime_run(dewar_runtime *rt);
 void dw_runtime_stop(dewar_runtime *rt);
 
+/* Comes before the server gets a listener or a connection. */
+int dw_runtime_activate(dewar_runtime *rt);
+
 /* C views (view.c): adds those that were registered before to an app that was
  * loaded; the text of a failure goes to dewar_error. */
 int dw_views_add_all(dewar_runtime *rt, dw_app *app);

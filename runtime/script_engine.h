@@ -30,6 +30,9 @@ int dw_engine_open(dewar_runtime *rt, void *state);
  * and stay until it is closed. */
 int dw_engine_load(dw_script *s, const dw_source *source, dw_app **app,
                    dw_server **server);
+/* Comes before the server of the app that was loaded gets a listener or a
+ * connection: what the app needs is kept while it has one. 0 or DW_ENOMEM. */
+int dw_engine_activate(dw_script *s);
 /* Stops the servers of all of the script's apps, gracefully the first time. */
 void dw_engine_stop(dw_script *s);
 /* Cancels the tasks that belong to no request. */
