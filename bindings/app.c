@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The core of an app for lua/dewar/app.lua: hooks, error handlers, settings,
- * listening. Its routes are in route.c. */
+ * listening. Its routes are in route.c, its serving in serve.c. */
 #include "bindings/app.h"
 
 #include <math.h>
@@ -335,21 +335,6 @@ static int is_listening(lua_State *L) {
   return 1;
 }
 
-static bool server_stopped(void *data) {
-  dw_server *s = data;
-  return s->stopping && dw_server_idle(s);
-}
-
-static int serve(lua_State *L) {
-  dw_lua_app *a = dw_app_check(L, 1);
-  if (a->script->current)
-    return dw_misuse(L, "serve is for a main chunk, not for a task");
-  int code = dw_loop_run(a->script->loop, server_stopped, a->server);
-  if (code < 0)
-    return dw_errors_raise_code(L, a->script, code, "serve");
-  return 0;
-}
-
 static int stop(lua_State *L) {
   dw_lua_app *a = dw_app_check(L, 1);
   dw_server_stop(a->server);
@@ -412,7 +397,7 @@ void dw_app_open(lua_State *L, dw_script *s) {
       {"listen", app_listen},
       {"listen_unix", app_listen_unix},
       {"is_listening", is_listening},
-      {"serve", serve},
+      {"serve", dw_app_serve},
       {"stop", stop},
       {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__gc", app_gc}, {NULL, NULL}};

@@ -54,4 +54,8 @@ int dw_app_add_converter(lua_State *L);
 int dw_app_build(lua_State *L);
 int dw_app_rules(lua_State *L);
 
+/* core:serve([signals]) (serve.c): turns the loop until the app has been
+ * stopped; with signals, SIGINT and SIGTERM stop it. */
+int dw_app_serve(lua_State *L);
+
 #endif
