@@ -45,22 +45,23 @@ typedef enum dw_client_state {
 struct dw_client {
   dw_observer observer; /* first; set propagates at will */
   const dw_client_events *events;
-  void *data;           /* the owner's */
-  dw_answer answer;     /* from head_cb to the next start */
-  const char *reason;   /* of a failure; static or borrowed */
+  void *data;         /* the owner's */
+  dw_answer answer;   /* from head_cb to the next start */
+  const char *reason; /* of a failure; static or borrowed */
   /* Private from here on. */
   dw_loop *loop;
   dw_stream *stream;         /* NULL: closed at our end */
   dw_connection *connection; /* the server's end; NULL: it is gone */
   dw_answer_parser *parser;
-  dw_deferred finisher;      /* calls done_cb */
-  int status;                /* that it will be called with */
+  dw_deferred finisher; /* calls done_cb */
+  int status;           /* that it will be called with */
   uint8_t state;
-  bool chunked;              /* the request's body is sent in chunks */
-  bool answered;             /* the answer is whole, or failed */
-  bool ended;                /* the exchange has ended */
-  bool at_end;               /* nothing comes any more */
-  bool wrote_last;           /* the request is complete */
+  bool chunked;    /* the request's body is sent in chunks */
+  bool answered;   /* the answer is whole, or failed */
+  bool ended;      /* the exchange has ended */
+  bool told;       /* done_cb has been called */
+  bool at_end;     /* nothing comes any more */
+  bool wrote_last; /* the request is complete */
 };
 
 /* Connects to a server. 0, DW_ENOMEM, or DEWAR_ECLOSED: it has been stopped. */
