@@ -55,7 +55,9 @@ struct dw_converter {
   bool slashes; /* takes the rest of the path, as `path` does */
   void *data;
   /* text -> value: 1 and *out; 0 refuses; a negative code is a failure whose
-   * report the callee keeps. text is decoded. */
+   * report the callee keeps. text is decoded and never empty; with slashes it
+   * doesn't start with one, and its "%2F" and "%25" are kept. A string in *out
+   * lies in text, or outlives the match. */
   int (*to_value)(const dw_converter *c, dw_slice text,
                   const dw_converter_arg *args, size_t nargs, dw_value *out);
   /* value -> text, appended, not yet percent-encoded: 1; 0 refuses; < 0. */
@@ -71,16 +73,16 @@ typedef struct dw_rule_options {
   uint64_t methods;  /* HEAD is added to GET, OPTIONS as below */
   const dw_named_value *defaults;
   size_t ndefaults;
-  int strict_slashes;      /* -1: the router's default (true) */
-  int merge_slashes;       /* -1: the router's default (true) */
-  dw_slice host;           /* a pattern for the whole host, may be empty */
-  dw_slice subdomain;      /* in front of the server name, may be empty */
-  bool alias;              /* matches; URLs are built from the main rule */
-  bool build_only;         /* never matches */
-  bool websocket;          /* matches only websocket requests */
-  bool automatic_options;  /* OPTIONS is answered by the dispatcher */
-  dw_slice redirect_to;    /* URL with <name>s; empty: none */
-  void *data;              /* the route: handler, limits; see dispatch */
+  int strict_slashes;     /* -1: the router's default (true) */
+  int merge_slashes;      /* -1: the router's default (true) */
+  dw_slice host;          /* a pattern for the whole host, may be empty */
+  dw_slice subdomain;     /* in front of the server name, may be empty */
+  bool alias;             /* matches; URLs are built from the main rule */
+  bool build_only;        /* never matches */
+  bool websocket;         /* matches only websocket requests */
+  bool automatic_options; /* OPTIONS is answered by the dispatcher */
+  dw_slice redirect_to;   /* URL with <name>s; empty: none */
+  void *data;             /* the route: handler, limits; see dispatch */
 } dw_rule_options;
 
 int dw_router_new(dw_router **out, dw_allocator *a);
@@ -114,20 +116,21 @@ dw_slice dw_rule_value_name(const dw_rule *rule, size_t i);
 
 typedef enum dw_match_kind {
   DW_MATCH_FOUND,
-  DW_MATCH_OPTIONS,    /* found, to be answered automatically: see allowed */
-  DW_MATCH_REDIRECT,   /* 308 to location (path and query, encoded) */
-  DW_MATCH_NOT_FOUND,  /* 404 */
-  DW_MATCH_NOT_ALLOWED,/* 405: see allowed */
-  DW_MATCH_BAD_PATH,   /* 400: invalid escape or NUL */
-  DW_MATCH_WEBSOCKET,  /* plain request, but only websocket rules: 400 */
-  DW_MATCH_FAILED      /* a converter failed: see code */
+  DW_MATCH_OPTIONS,     /* found, to be answered automatically: see allowed */
+  DW_MATCH_REDIRECT,    /* 308 to location (path and query, encoded) */
+  DW_MATCH_NOT_FOUND,   /* 404 */
+  DW_MATCH_NOT_ALLOWED, /* 405: see allowed */
+  DW_MATCH_BAD_PATH,    /* 400: invalid escape or NUL */
+  DW_MATCH_WEBSOCKET,   /* rules only for WebSocket, or only for others: 400 */
+  DW_MATCH_FAILED       /* a converter failed: see code */
 } dw_match_kind;
 
 typedef struct dw_match {
   dw_match_kind kind;
   const dw_rule *rule; /* FOUND and OPTIONS */
   dw_value *values;    /* dw_rule_values(rule) of them, in the arena */
-  uint64_t allowed;    /* FOUND, OPTIONS, NOT_ALLOWED: union over the path */
+  uint64_t allowed;    /* OPTIONS, NOT_ALLOWED, and FOUND if the method was
+                          OPTIONS: union over the path's rules */
   dw_slice location;   /* REDIRECT, in the arena */
   int code;            /* FAILED */
 } dw_match;
@@ -152,15 +155,15 @@ int dw_path_decode(dw_slice raw, dw_arena *arena, dw_slice *out);
 
 /* The way back. */
 typedef struct dw_url_options {
-  dw_slice endpoint; /* or a rule's text, which starts with "/" */
+  dw_slice endpoint;            /* or a rule's text, which starts with "/" */
   const dw_named_value *values; /* a list is the same name several times */
   size_t nvalues;
-  dw_method method;  /* prefers a rule with it; DW_METHOD_UNKNOWN: any */
-  dw_slice anchor;   /* not yet encoded; ptr NULL: none */
-  int external;      /* 1: with scheme and host; 0: never; -1: where needed */
-  dw_slice scheme;   /* "" : the default_scheme */
+  dw_method method; /* prefers a rule with it; DW_METHOD_UNKNOWN: any */
+  dw_slice anchor;  /* not yet encoded; ptr NULL: none */
+  int external;     /* 1: with scheme and host; 0: never; -1: where needed */
+  dw_slice scheme;  /* "" : the default_scheme */
   dw_slice default_scheme;
-  dw_slice host;     /* the current request's, with port; "" outside of one */
+  dw_slice host; /* the current request's, with port; "" outside of one */
   dw_slice server_name; /* config SERVER_NAME */
 } dw_url_options;
 
