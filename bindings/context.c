@@ -107,7 +107,9 @@ static void add_proxy(lua_State *L, dw_script *s, proxy_kind kind,
       {"__call", proxy_call},         {NULL, NULL}};
   proxy *p = lua_newuserdatauv(L, sizeof *p, 0);
   p->kind = kind;
-  luaL_newmetatable(L, proxy_names[kind]);
+  lua_newtable(L);
+  lua_pushstring(L, proxy_names[kind]);
+  lua_setfield(L, -2, "__name");
   dw_script_register(L, s, metamethods);
   lua_setmetatable(L, -2);
   lua_setfield(L, -2, name);
