@@ -53,6 +53,7 @@ static int script_gc(lua_State *L) {
   dw_script *s = lua_touserdata(L, 1);
   dewar_runtime *rt = s->runtime;
   if (!rt) return 0;
+  s->owns_lua = false; /* whoever closes the state, it isn't us any more */
   dw_script_shutdown(s);
   s->runtime = NULL;
   dw_runtime_release(rt);
