@@ -124,8 +124,9 @@ static void gone(dw_connection *c) {
   dw_transaction *t = c->transaction;
   if (!t || t->gone) return;
   t->gone = true;
-  if (!t->body.ended && !t->body.failed) dw_body_fail(t, UV_ECONNRESET, NULL);
-  if (c->transaction == t) c->http->events->gone_cb(t);
+  c->http->events->gone_cb(t);
+  if (c->transaction == t && !t->body.ended && !t->body.failed)
+    dw_body_fail(t, UV_ECONNRESET, NULL);
 }
 
 void dw_connection_cut(dw_connection *c) {

@@ -64,14 +64,22 @@ static bool says_close(const dw_response *r) {
   return h && dw_slice_equal_nocase(h->value, DW_LITERAL("close"));
 }
 
+/* Whether the connection can be used again, as far as the request's body goes:
+ * it has ended, or what is left of it may be swallowed. One that waits for 100
+ * Continue may follow or not (RFC 9110, 10.1.1). */
+static bool body_allows_reuse(const dw_transaction *t) {
+  const dw_body *b = &t->body;
+  if (b->ended) return true;
+  if (b->failed || b->continue_due) return false;
+  return !t->request.has_content_length ||
+         t->request.content_length - b->received <= DW_DRAIN_MAX;
+}
+
 static int write_head(dw_transaction *t, dw_response *r, dw_framing framing,
                       uint64_t length) {
   dw_connection *c = t->connection;
   bool keep = c->keep_alive && !c->http->stopping && !says_close(r) &&
-              framing != DW_FRAMING_CLOSE && !t->body.failed;
-  /* A body that was announced and is not wanted may or may not follow: the
-   * connection can't be used again (RFC 9110, 10.1.1). */
-  if (t->body.continue_due && !t->body.ended) keep = false;
+              framing != DW_FRAMING_CLOSE && body_allows_reuse(t);
   dw_head_options options = {.framing = framing,
                              .length = length,
                              .minor = t->request.minor,
