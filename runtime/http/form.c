@@ -59,8 +59,8 @@ static int append_escaped(dw_buffer *out, dw_slice text) {
   size_t start = out->len;
   int err = dw_percent_encode(out, text, "* ");
   if (err < 0) return err;
-  for (char *at = out->ptr + start; at < out->ptr + out->len; at++) {
-    if (*at == ' ') *at = '+';
+  for (size_t i = start; i < out->len; i++) {
+    if (out->ptr[i] == ' ') out->ptr[i] = '+';
   }
   return 0;
 }

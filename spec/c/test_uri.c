@@ -134,6 +134,13 @@ TEST(refuses_more_pairs_than_allowed) {
   end();
 }
 
+TEST(writes_an_empty_pair) {
+  begin();
+  CHECK_INT(dw_form_append(&out, L(""), L("")), 0);
+  CHECK_SLICE(dw_buffer_slice(&out), "=");
+  end();
+}
+
 TEST(writes_forms_that_it_can_read) {
   dw_pairs pairs;
   begin();

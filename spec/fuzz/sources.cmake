@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 # The fuzzers: spec/fuzz/fuzz_NAME.c, with inputs in spec/fuzz/corpus/NAME.
 set(fuzzers
+  fuzz_answer.c
+  fuzz_form.c
   fuzz_json.c
   fuzz_parser.c
 )

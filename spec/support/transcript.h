@@ -91,8 +91,31 @@ static void transcript_fields(transcript *t, const char *key,
   transcript_number(t, plural, n);
 }
 
+/* What holds for every head that passed, whatever it was. */
+static void transcript_check(const dw_request *r) {
+  const dw_header *list = r->headers;
+  size_t n = r->nheaders;
+  size_t hosts = dw_header_count(list, n, DW_LITERAL("Host"));
+  size_t lengths = dw_header_count(list, n, DW_LITERAL("Content-Length"));
+  size_t codings = dw_header_count(list, n, DW_LITERAL("Transfer-Encoding"));
+  if (hosts > 1 || hosts < r->minor) transcript_bug("none or too many Hosts");
+  if (lengths != r->has_content_length || codings != r->chunked ||
+      lengths + codings > 1)
+    transcript_bug("the framing is not clear");
+  if (r->minor && r->host.len == 0) transcript_bug("no host");
+  for (size_t i = 0; i < n; i++) {
+    dw_slice value = list[i].value;
+    if (!dw_is_token(list[i].name) || !dw_is_field_value(value))
+      transcript_bug("a malformed header passed");
+    if (dw_slice_trim(value).len != value.len)
+      transcript_bug("a value was not trimmed");
+  }
+  if (!dw_is_all(r->target, DW_CHAR_TARGET)) transcript_bug("a bad target");
+}
+
 static void transcript_head(transcript *t) {
   const dw_request *r = &t->request;
+  transcript_check(r);
   const dw_slice none = DW_LITERAL("none");
   transcript_line(t, "method", dw_method_name(r->method));
   transcript_line(t, "target", r->target);
