@@ -12,7 +12,8 @@
 #include "bindings/errors.h"
 #include "script_engine.h"
 
-enum { WATCHES = 2, CANCEL_AGAIN = 50 /* ms */ };
+enum { WATCHES = 2 };
+enum { HINT = 250, CANCEL_AGAIN = 50 }; /* ms */
 
 static const int numbers[WATCHES] = {SIGINT, SIGTERM};
 
@@ -32,6 +33,7 @@ struct serving {
   unsigned open;       /* watches that are not closed yet */
   unsigned signals;    /* that have arrived */
   dw_deferred rearm;   /* after the first one */
+  dw_timer hint;       /* why the process is still there */
   dw_timer deadline;   /* of background tasks */
   uint64_t stopped_at; /* 0: it serves */
 };
@@ -59,12 +61,22 @@ static void arrived_cb(uv_signal_t *handle, int number) {
   dw_server_stop(g->app->server);
   if (++g->signals == 1) {
     dw_loop_defer(g->loop, &g->rearm);
+    dw_timer_start(g->loop, &g->hint, HINT);
   } else {
     dw_engine_cancel(g->app->script);
+    dw_timer_stop(g->loop, &g->hint);
     dw_deferred_cancel(&g->rearm);
     unwatch_all(g);
   }
   dw_loop_leave(g->loop);
+}
+
+static void hint_cb(dw_timer *timer) {
+  serving *g = timer->data;
+  dw_logf(g->loop->log, DEWAR_INFO,
+          "Stopping: what runs may finish within %.3g s; a second signal stops "
+          "at once",
+          (double)g->app->app->limits.shutdown_timeout / 1000);
 }
 
 /* libuv has stopped the one that has fired, after its callback. */
@@ -105,6 +117,7 @@ static bool all_closed(void *data) {
 
 static void close_watches(serving *g) {
   dw_deferred_cancel(&g->rearm);
+  dw_timer_stop(g->loop, &g->hint);
   unwatch_all(g);
   for (int i = 0; i < WATCHES; i++)
     if (g->watches[i].open)
@@ -156,6 +169,7 @@ int dw_app_serve(lua_State *L) {
     return dw_misuse(L, "the loop is turning already: serve was called from "
                         "inside of it");
   dw_deferred_init(&g.rearm, rearm_cb, &g);
+  dw_timer_init(&g.hint, hint_cb, &g);
   dw_timer_init(&g.deadline, deadline_cb, &g);
   int code = signals ? watch_all(&g) : 0;
   if (code == 0) code = dw_loop_run(g.loop, requests_over, &g);

@@ -1,0 +1,90 @@
+--- Serving an app on an address until it is stopped: what `dewar run` and
+--- app:run have in common.
+
+local core = require "dewar.core"
+
+local M = {
+  --- Set while the command loads an app's file: app:run is the command's part.
+  loading = false,
+}
+
+---@class dewar.RunOptions
+---@field host? string an address or a name; default "127.0.0.1"
+---@field port? integer default 5000; 0 takes a free one
+---@field unix? string the path of a unix socket, instead of host and port
+---@field workers? integer|"auto" processes; this version knows one
+
+local function is_port(port)
+  return math.type(port) == "integer" and port >= 0 and port <= 65535
+end
+
+--- What is wrong with the options, or nil.
+---@param opts dewar.RunOptions
+---@return string?
+function M.problem(opts)
+  if opts.host ~= nil and (type(opts.host) ~= "string" or opts.host == "") then
+    return "the host is an address such as 127.0.0.1"
+  elseif opts.port ~= nil and not is_port(opts.port) then
+    return ("the port is a number from 0 to 65535; got %s"):format(tostring(opts.port))
+  elseif opts.unix ~= nil and (type(opts.unix) ~= "string" or opts.unix == "") then
+    return "unix is the path of a socket"
+  elseif opts.unix and (opts.host or opts.port) then
+    return "a unix socket takes the place of host and port; give one or the other"
+  elseif opts.workers ~= nil and opts.workers ~= 1 and opts.workers ~= "auto" then
+    return "this version serves with one worker"
+  end
+end
+
+--- Listens, and says where.
+local function listen(app_core, opts)
+  if opts.unix then
+    app_core:listen_unix(opts.unix)
+    return "unix:" .. opts.unix
+  end
+  local host = opts.host or "127.0.0.1"
+  local port = app_core:listen(host, opts.port or 5000)
+  if host:find(":", 1, true) then host = "[" .. host .. "]" end
+  return ("http://%s:%d"):format(host, port)
+end
+
+--- For whoever reads a terminal a plain line, else a record like all others.
+local function announce(text)
+  if core.log.format == "text" then
+    io.stderr:write(text, "\n")
+  else
+    core.log.info(text)
+  end
+end
+
+--- Serves until a signal, or app:stop(), and until what ran then is over.
+--- Raises where it can't listen.
+---@param app dewar.App
+---@param opts dewar.RunOptions without problems
+---@param name string of the app, for the line that says where it is
+function M.serve(app, opts, name)
+  local app_core = app._core
+  if app.config.ACCESS_LOG ~= false then app_core:configure("ACCESS_LOG", true) end
+  local where = listen(app_core, opts)
+  -- A task starts when the loop turns: by then signals are waited for.
+  core.spawn(announce, ("Serving %s on %s (Ctrl-C stops)"):format(name, where))
+  app_core:serve(true)
+end
+
+--- app:run.
+---@param app dewar.App
+---@param opts dewar.RunOptions
+function M.run(app, opts)
+  local problem = M.problem(opts)
+  if problem then error("run: " .. problem, 2) end
+  if M.loading then
+    core.log.warn("app:run does nothing here: the command serves the app that the file returns")
+    return
+  end
+  -- A stock Lua logs from "warn" on, and requests are of level "info".
+  if app.config.ACCESS_LOG ~= false and core.log.format and core.log.level == "warn" then
+    core.log.level = "info"
+  end
+  M.serve(app, opts, arg and arg[0] or app.name)
+end
+
+return M
