@@ -5,4 +5,5 @@ set(fuzzers
   fuzz_form.c
   fuzz_json.c
   fuzz_parser.c
+  fuzz_router.c
 )

@@ -36,6 +36,11 @@ dewar_test(package.command "${prefix}/${CMAKE_INSTALL_BINDIR}/dewar" --version)
 set_tests_properties(package.command PROPERTIES
   PASS_REGULAR_EXPRESSION "${PROJECT_VERSION}")
 
+dewar_test(package.modules "${prefix}/${CMAKE_INSTALL_BINDIR}/dewar"
+  routes "${package}/modules.lua")
+set_tests_properties(package.modules PROPERTIES
+  PASS_REGULAR_EXPRESSION "/loaded")
+
 set_tests_properties(package.install PROPERTIES FIXTURES_SETUP prefix)
 set_tests_properties(package.pkg-config package.cmake package.lua
-  package.command PROPERTIES FIXTURES_REQUIRED prefix)
+  package.command package.modules PROPERTIES FIXTURES_REQUIRED prefix)

@@ -11,7 +11,8 @@ describe("scripts/layers", function()
   before_each(function()
     root = os.tmpname()
     os.remove(root)
-    assert(os.execute(("mkdir -p %s/include %s/bindings"):format(root, root)))
+    assert(os.execute(("mkdir -p %s/include %s/bindings %s/cli"):format(root,
+      root, root)))
     for _, layer in ipairs{ "base", "net", "http", "app" } do
       assert(os.execute(("mkdir -p %s/runtime/%s"):format(root, layer)))
     end
@@ -43,6 +44,12 @@ describe("scripts/layers", function()
     assert.is_false(ok)
     assert.matches("runtime/base/a.c:2: base must not know net (net/b.h)",
       text, 1, true)
+  end)
+
+  it("keeps the command out of the library", function()
+    write(root .. "/cli/e.h", "")
+    write(root .. "/bindings/d.c", '#include "cli/e.h"\n')
+    assert.is_false((check()))
   end)
 
   it("keeps the public header free of everything inside", function()

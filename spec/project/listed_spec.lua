@@ -40,6 +40,11 @@ describe("the list of sources", function()
       "-name '*.c'"))
   end)
 
+  it("has every C file of the command", function()
+    assert.are.same({}, missing_in("cli/CMakeLists.txt", "cli",
+      "-name '*.c'"))
+  end)
+
   it("has every Lua file but those of meta", function()
     assert.are.same({}, missing_in("lua/CMakeLists.txt", "lua",
       "-name '*.lua' ! -path './dewar/meta/*'"))
