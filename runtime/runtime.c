@@ -101,6 +101,7 @@ static int runtime_new(dewar_runtime **out, const dewar_options *o) {
   rt->state = DW_RUNTIME_CLOSED;
   dw_list_init(&rt->routes);
   dw_list_init(&rt->calls);
+  dw_list_init(&rt->requests);
   dw_buffer_init(&rt->error, &rt->alloc, 0);
   dw_timer_init(&rt->stop_deadline, stop_deadline_cb, rt);
   int code = dw_loop_init(&rt->loop, o->loop, &rt->alloc, &rt->log);
@@ -137,6 +138,7 @@ void dw_runtime_release(dewar_runtime *rt) {
 
 static bool is_idle(void *data) {
   dewar_runtime *rt = data;
+  if (!dw_list_empty(&rt->requests)) return false;
   if (rt->own_server && !dw_server_idle(rt->own_server)) return false;
   return !rt->script || dw_engine_idle(rt->script);
 }

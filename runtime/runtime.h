@@ -33,6 +33,7 @@ struct dewar_runtime {
   bool loaded;
   dw_list routes; /* of C views, to be added to an app that is loaded */
   dw_list calls;  /* of C views that will answer later */
+  dw_list requests; /* of the host, without a socket, that are not over */
   int port;       /* of the last dewar_listen */
   unsigned busy;  /* calls into the script that are on the stack */
   unsigned refs;  /* who keeps the struct */

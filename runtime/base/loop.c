@@ -37,6 +37,7 @@ static void drain(dw_loop *loop) {
   for (dw_list *node; (node = dw_list_shift(&batch));) {
     dw_deferred *d = DW_CONTAINER(node, dw_deferred, node);
     loop->ran = true;
+    loop->calls++;
     d->cb(d);
   }
   dw_loop_leave(loop);
@@ -116,6 +117,7 @@ static void run_posts(dw_loop *loop, post *p) {
   while (p) {
     post *next = p->next;
     loop->ran = true;
+    loop->calls++;
     p->fn(p->data);
     free(p);
     p = next;

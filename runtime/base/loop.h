@@ -63,6 +63,7 @@ struct dw_loop {
   uint8_t running; /* depth of turns and callbacks: refuses re-entrance */
   bool eager;      /* this turn must not block once something has run in it */
   bool ran;        /* a timer, a deferred call or a post has run in this turn */
+  uint64_t calls;  /* of these, so far */
   bool (*done)(void *data); /* dw_loop_run's, while it runs */
   void *done_data;
   unsigned held;    /* dw_loop_hold minus dw_loop_release */

@@ -115,6 +115,7 @@ void dw_loop_run_timers(dw_loop *loop) {
     dw_timer *t = loop->heap;
     heap_remove(loop, t);
     loop->ran = true;
+    loop->calls++;
     t->cb(t);
   }
   dw_loop_leave(loop);
