@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "base/error.h"
+#include "bindings/client.h"
 #include "bindings/errors.h"
 #include "bindings/handler.h"
 #include "bindings/response.h"
@@ -97,10 +98,11 @@ static bool all_idle(void *data) {
   dw_script *s = data;
   for (dw_list *n = s->apps.next; n != &s->apps; n = n->next)
     if (!dw_server_idle(DW_CONTAINER(n, dw_lua_app, node)->server)) return false;
-  return true;
+  return dw_list_empty(&s->clients);
 }
 
 void dw_apps_close(dw_script *s) {
+  dw_clients_close(s);
   for (dw_list *n = s->apps.next; n != &s->apps; n = n->next) {
     dw_server *server = DW_CONTAINER(n, dw_lua_app, node)->server;
     dw_server_stop(server);

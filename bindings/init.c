@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "bindings/app.h"
+#include "bindings/client.h"
 #include "bindings/errors.h"
 #include "bindings/handler.h"
 #include "bindings/headers.h"
@@ -40,6 +41,7 @@ static void open_parts(lua_State *L, dw_script *s) {
   dw_request_open(L, s);
   dw_context_open(L, s);
   dw_app_open(L, s);
+  dw_client_open(L, s);
   dw_log_open(L, s);
   lua_pushliteral(L, DEWAR_VERSION);
   lua_setfield(L, -2, "version");

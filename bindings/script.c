@@ -19,6 +19,7 @@ dw_script *dw_script_new(lua_State *L) {
   s->L = lua_tothread(L, -1);
   lua_pop(L, 1);
   dw_list_init(&s->apps);
+  dw_list_init(&s->clients);
   return s;
 }
 
