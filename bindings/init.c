@@ -12,6 +12,7 @@
 #include "bindings/headers.h"
 #include "bindings/json.h"
 #include "bindings/log.h"
+#include "bindings/poll.h"
 #include "bindings/response.h"
 #include "bindings/task.h"
 #include "bindings/values.h"
@@ -33,6 +34,7 @@ static void open_parts(lua_State *L, dw_script *s) {
   dw_errors_open(L, s);
   dw_task_functions(L, s);
   dw_sync_functions(L, s);
+  dw_poll_functions(L, s);
   open_json(L);
   dw_values_open(L, s);
   dw_headers_open(L, s);
