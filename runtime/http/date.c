@@ -3,11 +3,12 @@
  * read (":60") as the next minute's first. */
 #include "http/date.h"
 
-static const char days[] = "SunMonTueWedThuFriSat";
+static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 static const char long_days[][10] = {"Sunday",    "Monday",   "Tuesday",
                                      "Wednesday", "Thursday", "Friday",
                                      "Saturday"};
-static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                 "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 enum { DAY = 24 * 60 * 60 };
 
@@ -74,11 +75,11 @@ size_t dw_http_date(int64_t seconds, char *out) {
   year_and_month(day, &c);
   int weekday = (int)((day % 7 + 7 + 4) % 7); /* 1970 began on a Thursday */
 
-  char *at = put_text(out, days + 3 * weekday, 3);
+  char *at = put_text(out, days[weekday], 3);
   at = put_text(at, ", ", 2);
   at = put_number(at, c.day, 2);
   *at++ = ' ';
-  at = put_text(at, months + 3 * (c.month - 1), 3);
+  at = put_text(at, months[c.month - 1], 3);
   *at++ = ' ';
   at = put_number(at, c.year, 4);
   *at++ = ' ';
@@ -136,7 +137,7 @@ static bool read_pattern(reader *r, dw_slice text, const char *pattern) {
     if (!read_char(r, pattern[i], text.ptr[i])) return false;
   }
   for (int i = 0; i < 12 && r->c.month == 0; i++) {
-    if (memcmp(months + 3 * i, r->month, 3) == 0) r->c.month = i + 1;
+    if (memcmp(months[i], r->month, 3) == 0) r->c.month = i + 1;
   }
   return r->c.month > 0;
 }
@@ -152,7 +153,7 @@ static bool to_seconds(const civil *c, int64_t *seconds) {
 /* The weekday at the front: its length, or 0. */
 static size_t weekday(dw_slice text, bool whole) {
   for (size_t i = 0; i < 7; i++) {
-    const char *name = whole ? long_days[i] : days + 3 * i;
+    const char *name = whole ? long_days[i] : days[i];
     size_t len = whole ? strlen(name) : 3;
     if (text.len > len && memcmp(text.ptr, name, len) == 0) return len;
   }
