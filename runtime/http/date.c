@@ -145,8 +145,8 @@ static bool read_pattern(reader *r, dw_slice text, const char *pattern) {
 static bool to_seconds(const civil *c, int64_t *seconds) {
   if (c->day < 1 || c->day > month_length(c->year, c->month)) return false;
   if (c->hour > 23 || c->minute > 59 || c->second > 60) return false;
-  *seconds = days_of(c->year, c->month, c->day) * DAY + c->hour * 3600 +
-             c->minute * 60 + c->second;
+  *seconds = days_of(c->year, c->month, c->day) * DAY +
+             c->hour * INT64_C(3600) + c->minute * INT64_C(60) + c->second;
   return true;
 }
 

@@ -74,8 +74,7 @@ void dw_headers_init(dw_headers *h, dw_allocator *a) {
 }
 
 static void free_item(dw_headers *h, dw_header *item) {
-  dw_free(h->alloc, (void *)(uintptr_t)item->name.ptr,
-          item->name.len + item->value.len);
+  dw_free(h->alloc, (char *)item->name.ptr, item->name.len + item->value.len);
 }
 
 void dw_headers_deinit(dw_headers *h) {

@@ -2,7 +2,9 @@
 /* The defaults of limits.h. */
 #include "http/limits.h"
 
-enum { SECOND = 1000, KIB = 1024, MIB = 1024 * 1024 };
+#define SECOND UINT64_C(1000)
+#define KIB ((size_t)1024)
+#define MIB ((uint64_t)1024 * 1024)
 
 void dw_limits_init(dw_limits *l) {
   *l = (dw_limits){

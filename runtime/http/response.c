@@ -13,7 +13,7 @@ void dw_response_init(dw_response *r, dw_allocator *a) {
 
 static void clear_reason(dw_response *r) {
   if (r->reason.len > 0)
-    dw_free(r->headers.alloc, (void *)(uintptr_t)r->reason.ptr, r->reason.len);
+    dw_free(r->headers.alloc, (char *)r->reason.ptr, r->reason.len);
   r->reason = DW_EMPTY;
 }
 
