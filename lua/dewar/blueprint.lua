@@ -121,6 +121,8 @@ function Blueprint.check_registration(child, opts, level)
   if getmetatable(child) ~= Blueprint then
     error("register_blueprint takes a blueprint; got a " .. type(child), level + 1)
   end
+  -- What `require "pages"` gives beside the blueprint: where it was found.
+  if type(opts) == "string" then opts = nil end
   opts = options.check("register_blueprint", opts, REGISTER_OPTIONS, level + 1)
   if opts.name ~= nil then check_name("register_blueprint", opts.name, level + 1) end
   check_prefix("register_blueprint", opts.url_prefix, level + 1)
