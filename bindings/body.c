@@ -14,6 +14,9 @@
 #define BODY_KEY "\1body"
 #define CHUNKS_KEY "\1chunks"
 
+/* A form may have as many fields: each costs more than its bytes. */
+enum { FORM_FIELDS_MAX = 10000 };
+
 /* --- Waiting for bytes --------------------------------------------------------- */
 
 static int raise_status(lua_State *L, dw_script *s, int status,
@@ -203,9 +206,11 @@ static int form_k(lua_State *L, int status, lua_KContext ctx) {
   if (!push_body(L, x)) return wait_body(L, x, true, form_k);
   const char *text = lua_tolstring(L, -1, &len);
   dw_pairs pairs;
-  if (dw_form_parse(dw_slice_of(text, len), &x->http.request.arena, 0, &pairs) <
-      0)
-    return luaL_error(L, "not enough memory");
+  int code = dw_form_parse(dw_slice_of(text, len), &x->http.request.arena,
+                           FORM_FIELDS_MAX, &pairs);
+  if (code == DEWAR_ETOOBIG)
+    return raise_status(L, t->script, 413, "The form has too many fields.");
+  if (code < 0) return luaL_error(L, "not enough memory");
   dw_values_push(L, t->script, pairs.items, pairs.count, 0);
   dw_request_push_cache(L, 1);
   lua_pushvalue(L, -2);
