@@ -10,41 +10,37 @@
 
 /* --- Names of C functions -------------------------------------------------*/
 
-/* Pushes "module.name" for the function at index, or pushes nothing. */
-static bool push_name_in(lua_State *L, int module, const char *module_name,
-                         int function) {
+/* Writes the shorter of name and what the table at `module` calls the function;
+ * the name is empty as long as there is none. */
+static void look_in(lua_State *L, int module, const char *module_name,
+                    int function, char *name) {
+  bool global = strcmp(module_name, LUA_GNAME) == 0;
   lua_pushnil(L);
-  while (lua_next(L, module)) {
-    if (lua_type(L, -2) == LUA_TSTRING && lua_rawequal(L, -1, function)) {
-      bool global = strcmp(module_name, LUA_GNAME) == 0;
-      lua_pop(L, 1);
-      if (!global) {
-        lua_pushfstring(L, "%s.%s", module_name, lua_tostring(L, -1));
-        lua_remove(L, -2);
-      }
-      return true;
-    }
-    lua_pop(L, 1);
+  for (; lua_next(L, module); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING || !lua_rawequal(L, -1, function))
+      continue;
+    const char *key = lua_tostring(L, -2);
+    size_t len = strlen(key) + (global ? 0 : strlen(module_name) + 1);
+    if (len >= DW_NAME_SIZE || (*name && len >= strlen(name))) continue;
+    snprintf(name, DW_NAME_SIZE, "%s%s%s", global ? "" : module_name,
+             global ? "" : ".", key);
   }
-  return false;
 }
 
-static bool push_global_name(lua_State *L, int function) {
+bool dw_function_name(lua_State *L, int function, char *name) {
+  *name = '\0';
+  if (!lua_checkstack(L, 8)) return false;
   function = lua_absindex(L, function);
+  int top = lua_gettop(L);
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  int loaded = lua_gettop(L);
-  lua_pushnil(L);
-  while (lua_next(L, loaded)) {
-    if (lua_type(L, -2) == LUA_TSTRING && lua_istable(L, -1) &&
-        push_name_in(L, lua_gettop(L), lua_tostring(L, -2), function)) {
-      lua_replace(L, loaded);
-      lua_settop(L, loaded);
-      return true;
-    }
-    lua_pop(L, 1);
+  if (lua_istable(L, -1)) {
+    lua_pushnil(L);
+    for (; lua_next(L, top + 1); lua_pop(L, 1))
+      if (lua_type(L, -2) == LUA_TSTRING && lua_istable(L, -1))
+        look_in(L, top + 3, lua_tostring(L, -2), function, name);
   }
-  lua_settop(L, loaded - 1);
-  return false;
+  lua_settop(L, top);
+  return *name != '\0';
 }
 
 /* C functions that can be suspended themselves. */
@@ -58,39 +54,35 @@ static bool lets_through(const char *name) {
 
 /* --- Finding the boundary -------------------------------------------------*/
 
-enum { NAME_SIZE = 128 };
+enum { QUOTED_SIZE = DW_NAME_SIZE + 20 };
 
 /* The name of the function at a level of `in`, if it is a C function that may
  * be in the way. */
-static bool in_the_way(lua_State *L, lua_State *in, lua_Debug *ar, char *name) {
+static bool in_the_way(lua_State *in, lua_Debug *ar, char *name) {
   if (*ar->what != 'C' || !lua_checkstack(in, 1)) return false;
   lua_getinfo(in, "f", ar);
-  lua_xmove(in, L, 1);
-  bool found = push_global_name(L, -1);
-  if (found) {
-    found = !lets_through(lua_tostring(L, -1));
-    if (found) snprintf(name, NAME_SIZE, "'%s'", lua_tostring(L, -1));
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-  return found;
+  char found[DW_NAME_SIZE];
+  bool named = dw_function_name(in, -1, found) && !lets_through(found);
+  lua_pop(in, 1);
+  if (named) snprintf(name, QUOTED_SIZE, "'%s'", found);
+  return named;
 }
 
 /* Fills in the name of what keeps `in` from yielding. */
-static void find_boundary(lua_State *L, lua_State *in, char *name) {
+static void find_boundary(lua_State *in, char *name) {
   lua_Debug ar;
-  snprintf(name, NAME_SIZE, "a C function");
+  snprintf(name, QUOTED_SIZE, "a C function");
   bool guessed = false;
   for (int level = 1; lua_getstack(in, level, &ar); level++) {
     lua_getinfo(in, "Sn", &ar);
     if (strcmp(ar.namewhat, "metamethod") == 0 && ar.name &&
         (strcmp(ar.name, "__gc") == 0 || strcmp(ar.name, "gc") == 0)) {
-      snprintf(name, NAME_SIZE, "a __gc metamethod");
+      snprintf(name, QUOTED_SIZE, "a __gc metamethod");
       return;
     }
-    if (in_the_way(L, in, &ar, name)) return;
+    if (in_the_way(in, &ar, name)) return;
     if (!guessed && *ar.what == 'C' && ar.name && !lets_through(ar.name)) {
-      snprintf(name, NAME_SIZE, "the C function '%s'", ar.name);
+      snprintf(name, QUOTED_SIZE, "the C function '%.60s'", ar.name);
       guessed = true;
     }
   }
@@ -111,9 +103,9 @@ static const char *advice(const char *name) {
 }
 
 static void refuse(lua_State *L, lua_State *in) {
-  char name[NAME_SIZE];
+  char name[QUOTED_SIZE];
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  find_boundary(L, in, name);
+  find_boundary(in, name);
   dw_misuse(L, "cannot wait across %s: %s", name, advice(name));
 }
 

@@ -11,7 +11,7 @@ enum { FAILED = -1, WAITS = -2 };
 
 static lua_State *check_coroutine(lua_State *L, int index) {
   lua_State *co = lua_tothread(L, index);
-  luaL_argexpected(L, co, index, "coroutine");
+  luaL_argexpected(L, co, index, "thread");
   return co;
 }
 
@@ -94,7 +94,7 @@ static int resume_end(lua_State *L, dw_script *s, lua_State *co, int values) {
   /* Its calls are still there; they are read if the error goes on. */
   if (values == FAILED && s->current && s->tasks && lua_status(co) != LUA_OK &&
       lua_status(co) != LUA_YIELD) {
-    if (dw_traceback_known(L, s, -1)) {
+    if (dw_traceback_known(L, s, -1, co, 0)) {
       dw_traceback_extend(L, s, -1, co, 0, "a coroutine resumed by");
     } else {
       lua_pushvalue(L, 1);
@@ -133,9 +133,9 @@ static void close_dead(lua_State *L, dw_script *s, lua_State *co,
   lua_xmove(co, L, 1);
 }
 
-/* The place of the call in front of the message on top. */
-static void add_position(lua_State *L, dw_script *s) {
-  bool known = s->tasks && dw_traceback_known(L, s, -1);
+/* The place of the call in front of the message on top, which co died of. */
+static void add_position(lua_State *L, dw_script *s, lua_State *co) {
+  bool known = s->tasks && s->tasks->traced == co;
   luaL_where(L, 1);
   lua_insert(L, -2);
   lua_concat(L, 2);
@@ -152,9 +152,8 @@ static int wrap_end(lua_State *L, dw_script *s, lua_State *co, int values) {
   if (status != LUA_OK && status != LUA_YIELD)
     close_dead(L, s, co, "a coroutine resumed by");
   if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING)
-    add_position(L, s);
-  if (s->tasks) s->tasks->rethrowing = true;
-  return lua_error(L);
+    add_position(L, s, co);
+  return dw_rethrow(L, s);
 }
 
 static int wrap_next(lua_State *L, int status, lua_KContext ctx) {

@@ -29,9 +29,20 @@ bool dw_task_interrupted(const dw_task *t) {
   return t->cancelled && t->shields == 0;
 }
 
+/* Whether there is something to notice that has not been raised yet. */
+static bool has_news(const dw_task *t) {
+  for (const dw_scope *sc = t->scopes; sc; sc = sc->outer) {
+    if (sc->shield) return false;
+    if (sc->fired && !sc->delivered) return true;
+  }
+  return t->cancelled && t->shields == 0 && !t->told;
+}
+
 void dw_scopes_delivered(dw_task *t) {
-  for (dw_scope *sc = t->scopes; sc && !sc->shield; sc = sc->outer)
+  dw_scope *sc = t->scopes;
+  for (; sc && !sc->shield; sc = sc->outer)
     if (sc->fired) sc->delivered = true;
+  if (!sc && t->cancelled && t->shields == 0) t->told = true;
 }
 
 bool dw_scopes_limit(const dw_task *t) {
@@ -141,7 +152,8 @@ static int shield_end(lua_State *L, int status, lua_KContext ctx) {
   dw_task *t = dw_task_here(s);
   close_scope(lua_touserdata(L, 1));
   if (status != LUA_OK && status != LUA_YIELD) return dw_rethrow(L, s);
-  if (t && dw_task_interrupted(t)) return dw_raise_cancelled(L, t);
+  /* One that the caller knows of already doesn't keep it from cleaning up. */
+  if (t && has_news(t)) return dw_raise_cancelled(L, t);
   return lua_gettop(L) - 2;
 }
 

@@ -363,6 +363,7 @@ void dw_task_cancel(dw_task *t, bool timeout) {
   if (t->cancelled || t->phase == DW_PHASE_ENDING) return;
   t->cancelled = true;
   t->timed_out = timeout;
+  t->told = false;
   t->refusals = 0;
   dw_wait_interrupt(t);
 }

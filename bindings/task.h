@@ -79,6 +79,7 @@ struct dw_task {
   bool stage;      /* from dw_task_open, not spawned */
   bool background; /* an error is logged at once if nobody awaits it then */
   bool cancelled, timed_out;
+  bool told;         /* of its cancellation, by dewar.Cancelled */
   bool killed;       /* has swallowed too many cancellations: to be closed */
   unsigned refusals; /* how often its cancellation has been raised */
   unsigned shields;  /* dw_task_shield minus dw_task_unshield */

@@ -54,7 +54,7 @@ struct dw_tasks {
   /* The last traceback that was made: of the error in DW_FIXED_ERROR. */
   lua_State *traced;      /* the innermost state it has whole; NULL: none */
   const char *trace_link; /* how that was called from the next one */
-  bool rethrowing;
+  lua_CFunction rethrower; /* which of our functions raised it again */
 };
 
 /* Places in the table of slots that belong to no task. */
@@ -135,6 +135,13 @@ void dw_waiter_join(dw_list *list, dw_wake wake);
 void dw_waiter_leave(void *waiter);
 void dw_waiter_init(dw_waiter *w);
 
+/* --- boundary.c ---------------------------------------------------------------*/
+
+enum { DW_NAME_SIZE = 80 };
+/* What the function at index is called in the loaded modules ("table.sort"), the
+ * shortest such name. Neither raises nor allocates. */
+bool dw_function_name(lua_State *L, int function, char *name);
+
 /* --- scope.c ------------------------------------------------------------------*/
 
 void dw_scope_open_types(lua_State *L, dw_script *s);
@@ -162,8 +169,10 @@ void dw_traceback_extend(lua_State *L, dw_script *s, int index, lua_State *co,
  * that of the error at index; pops it. Never raises. */
 void dw_traceback_note(lua_State *L, dw_script *s, int index, lua_State *co,
                        const char *link);
-/* Whether it is known, and of an error other than an equal string. */
-bool dw_traceback_known(lua_State *L, dw_script *s, int index);
+/* Whether the error at index, which the function at a level of co has raised, is
+ * the one whose traceback is kept, on its way from one coroutine to the next. */
+bool dw_traceback_known(lua_State *L, dw_script *s, int index, lua_State *co,
+                        int level);
 /* It is that of the value at index from now on. */
 void dw_traceback_rename(lua_State *L, dw_script *s, int index);
 /* Pushes that of the error at index, or nil; forgets it. Never raises. */
@@ -171,7 +180,7 @@ void dw_traceback_take(lua_State *L, dw_script *s, int index);
 void dw_traceback_forget(lua_State *L, dw_script *s);
 /* A message handler that makes it and leaves the error as it is. */
 int dw_traceback_handler(lua_State *L);
-/* Raises the error on top again, which has a traceback. */
+/* Raises the error on top again, which may have a traceback. */
 int dw_rethrow(lua_State *L, dw_script *s);
 
 /* --- coroutine.c --------------------------------------------------------------*/

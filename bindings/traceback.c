@@ -22,10 +22,24 @@ static void append_name(dw_buffer *b, const lua_Debug *ar) {
   }
 }
 
-static void append_call(dw_buffer *b, const lua_Debug *ar) {
+/* A variable says little about a C function, so its own name is looked for. One
+ * without any is at the bottom of a coroutine, and left out. */
+static void append_c_call(dw_buffer *b, lua_State *co, lua_Debug *ar) {
+  if (!ar->name) return;
+  char name[DW_NAME_SIZE];
+  bool variable = *ar->namewhat == 'l' || *ar->namewhat == 'u';
+  bool found = false;
+  if (variable && lua_checkstack(co, 1)) {
+    lua_getinfo(co, "f", ar);
+    found = dw_function_name(co, -1, name);
+    lua_pop(co, 1);
+  }
+  dw_buffer_printf(b, "\n\t[C]: in function '%s'", found ? name : ar->name);
+}
+
+static void append_call(dw_buffer *b, lua_State *co, lua_Debug *ar) {
   if (*ar->what == 'C') {
-    /* One without a name is at the bottom of a coroutine. */
-    if (ar->name) dw_buffer_printf(b, "\n\t[C]: in function '%s'", ar->name);
+    append_c_call(b, co, ar);
     return;
   }
   dw_buffer_printf(b, "\n\t%s:", ar->short_src);
@@ -62,7 +76,7 @@ void dw_traceback_append(dw_buffer *b, lua_State *co, int level) {
       continue;
     }
     lua_getinfo(co, "Slnt", &ar);
-    append_call(b, &ar);
+    append_call(b, co, &ar);
   }
 }
 
@@ -81,7 +95,7 @@ static void set_fixed(lua_State *L, dw_script *s, int place) {
   lua_pop(L, 1);
 }
 
-/* Whether it is that of the error at index. */
+/* Whether it belongs to the error at index, or an equal one. */
 static bool matches(lua_State *L, dw_script *s, int index) {
   if (!s->tasks->traced) return false;
   index = lua_absindex(L, index);
@@ -91,10 +105,26 @@ static bool matches(lua_State *L, dw_script *s, int index) {
   return same;
 }
 
-bool dw_traceback_known(lua_State *L, dw_script *s, int index) {
+/* The C function at a level of co, or NULL. */
+static lua_CFunction function_at(lua_State *co, int level) {
+  lua_Debug ar;
+  if (!lua_getstack(co, level, &ar) || !lua_checkstack(co, 1)) return NULL;
+  lua_getinfo(co, "f", &ar);
+  lua_CFunction fn = lua_tocfunction(co, -1);
+  lua_pop(co, 1);
+  return fn;
+}
+
+/* An equal error may be a new one, so it must also be one of our functions that
+ * raises it again; or a script has it from coroutine.resume. */
+bool dw_traceback_known(lua_State *L, dw_script *s, int index, lua_State *co,
+                        int level) {
   if (!matches(L, s, index)) return false;
-  return lua_type(L, index) != LUA_TSTRING || s->tasks->rethrowing ||
-         s->tasks->traced != L;
+  push_fixed(L, s, DW_FIXED_TRACE);
+  bool from_resume = lua_isthread(L, -1);
+  lua_pop(L, 1);
+  lua_CFunction rethrower = s->tasks->rethrower;
+  return from_resume || (rethrower && function_at(co, level) == rethrower);
 }
 
 void dw_traceback_note(lua_State *L, dw_script *s, int index, lua_State *co,
@@ -118,7 +148,7 @@ void dw_traceback_forget(lua_State *L, dw_script *s) {
   lua_pushnil(L);
   dw_traceback_note(L, s, -2, NULL, NULL);
   lua_pop(L, 1);
-  s->tasks->rethrowing = false;
+  s->tasks->rethrower = NULL;
 }
 
 void dw_traceback_take(lua_State *L, dw_script *s, int index) {
@@ -189,7 +219,7 @@ void dw_traceback_extend(lua_State *L, dw_script *s, int index, lua_State *co,
   luaL_checkstack(L, 8, NULL);
   if (!b->alloc) dw_buffer_init(b, s->alloc, 0);
   b->len = 0;
-  if (dw_traceback_known(L, s, index))
+  if (dw_traceback_known(L, s, index, co, level))
     append_known(L, s, b, index);
   else
     append_start(L, b, index);
@@ -204,13 +234,13 @@ int dw_traceback_handler(lua_State *L) {
   if (!s || !s->tasks || !s->current || !lua_checkstack(L, 12)) return 1;
   int status;
   if (dw_errors_class(L, s, 1, &status) == &dw_error_cancelled) return 1;
-  bool whole = dw_traceback_known(L, s, 1) && s->tasks->traced == L;
+  bool whole = s->tasks->traced == L && dw_traceback_known(L, s, 1, L, 1);
   if (!whole) dw_traceback_extend(L, s, 1, L, 1, NULL);
-  s->tasks->rethrowing = false;
+  s->tasks->rethrower = NULL;
   return 1;
 }
 
 int dw_rethrow(lua_State *L, dw_script *s) {
-  if (s->tasks) s->tasks->rethrowing = true;
+  if (s->tasks) s->tasks->rethrower = function_at(L, 0);
   return lua_error(L);
 }
