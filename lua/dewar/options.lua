@@ -2,18 +2,22 @@
 
 local M = {}
 
+--- How many letters must be added, removed, replaced or swapped with their
+--- neighbour to make b of a.
 local function distance(a, b)
-  local previous = {}
-  for j = 0, #b do previous[j] = j end
+  local rows = { [0] = {} }
+  for j = 0, #b do rows[0][j] = j end
   for i = 1, #a do
-    local row = { [0] = i }
+    local row, above, two_above = { [0] = i }, rows[i - 1], rows[i - 2]
     for j = 1, #b do
       local cost = a:byte(i) == b:byte(j) and 0 or 1
-      row[j] = math.min(row[j - 1] + 1, previous[j] + 1, previous[j - 1] + cost)
+      row[j] = math.min(row[j - 1] + 1, above[j] + 1, above[j - 1] + cost)
+      local swapped = i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j)
+      if swapped then row[j] = math.min(row[j], two_above[j - 2] + 1) end
     end
-    previous = row
+    rows[i] = row
   end
-  return previous[#b]
+  return rows[#a][#b]
 end
 
 --- The name in the list that was probably meant, or nil.
@@ -21,10 +25,10 @@ end
 ---@param names string[]
 ---@return string?
 function M.nearest(word, names)
-  local best, least = nil, math.max(1, #word // 3) + 1
+  local best, least = nil, #word // 3 + 2
   for _, name in ipairs(names) do
     local d = distance(word, name)
-    if d < least then best, least = name, d end
+    if d < least and d < math.min(#word, #name) then best, least = name, d end
   end
   return best
 end
