@@ -44,6 +44,7 @@ function(dewar_unit_tests)
     string(REGEX REPLACE "^test_" "c." name "${target}")
     add_executable(${target} "${file}")
     target_link_libraries(${target} PRIVATE dewar_internal)
+    target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/spec")
     set_target_properties(${target} PROPERTIES ${dewar_properties}
       RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/spec")
     dewar_test(${name} $<TARGET_FILE:${target}>)
