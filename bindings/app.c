@@ -10,6 +10,7 @@
 #include "bindings/errors.h"
 #include "bindings/handler.h"
 #include "bindings/response.h"
+#include "bindings/route.h"
 
 #define SCOPE_TYPE "dewar.scope"
 

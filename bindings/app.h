@@ -48,12 +48,6 @@ void dw_script_shutdown(dw_script *s);
 /* The scope at index, nil being the app's own. */
 dw_scope *dw_app_opt_scope(lua_State *L, dw_lua_app *a, int index);
 
-/* Methods of the core (route.c). */
-int dw_app_add_lua_route(lua_State *L);
-int dw_app_add_converter(lua_State *L);
-int dw_app_build(lua_State *L);
-int dw_app_rules(lua_State *L);
-
 /* core:serve([signals]) (serve.c): turns the loop until the app has been
  * stopped; with signals, SIGINT and SIGTERM stop it. */
 int dw_app_serve(lua_State *L);

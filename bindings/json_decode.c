@@ -53,7 +53,7 @@ static void push_found(const decoder *d) {
     lua_pushliteral(L, "a byte order mark");
   else if (c > 0x20 && c < 0x7F)
     lua_pushfstring(L, "'%c'", c);
-  else if (c >= 0x80 && (n = dw_json_utf8(d->at, d->end)) > 0)
+  else if (c >= 0x80 && (n = dw_utf8_length(d->at, d->end)) > 0)
     lua_pushfstring(L, "'%s'", lua_pushlstring(L, d->at, n));
   else
     lua_pushfstring(L, "byte %d", c);
@@ -201,7 +201,7 @@ static const char *read_string(decoder *d, const char *p) {
     if (c == '"') break;
     if (c >= 0x80) {
       do {
-        size_t n = dw_json_utf8(p, d->end);
+        size_t n = dw_utf8_length(p, d->end);
         if (n == 0) return fail(d, p, "this is not valid UTF-8");
         p += n;
       } while (p < d->end && (unsigned char)*p >= 0x80);

@@ -68,7 +68,7 @@ static void add_quoted(luaL_Buffer *b, const char *s, size_t len) {
     shown--;
   for (const char *p = s, *end = s + shown; p < end;) {
     unsigned char c = (unsigned char)*p;
-    size_t n = c >= 0x80 ? dw_json_utf8(p, end) : !dw_json_special(c);
+    size_t n = c >= 0x80 ? dw_utf8_length(p, end) : !dw_json_special(c);
     if (n > 0) {
       luaL_addlstring(b, p, n);
       p += n;
@@ -229,7 +229,7 @@ static void write_string(encoder *e, const char *s, size_t len, const level *at,
   while (p < end) {
     unsigned char c = (unsigned char)*p;
     if (c >= 0x80) {
-      size_t n = dw_json_utf8(p, end);
+      size_t n = dw_utf8_length(p, end);
       if (n == 0) {
         dw_json_need_stack(e->L, LUA_MINSTACK);
         lua_pushfstring(e->L, "the %s is not valid UTF-8 (byte %I)", what,

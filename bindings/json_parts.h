@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "bindings/json.h"
 
 /* Their addresses are registry keys: the metatable that marks an array, and
@@ -52,26 +53,6 @@ static inline const char *dw_json_plain(const char *p, const char *end) {
   }
   while (p < end && !dw_json_special((unsigned char)*p)) p++;
   return p;
-}
-
-/* The length of the well-formed UTF-8 sequence at p, which begins with a byte
- * of 0x80 or more; 0: there is none. Overlong forms, surrogates and what lies
- * beyond U+10FFFF are none. */
-static inline size_t dw_json_utf8(const char *p, const char *end) {
-  const unsigned char *s = (const unsigned char *)p;
-  size_t room = (size_t)(end - p);
-  unsigned char c = s[0];
-  if (c < 0xC2 || c > 0xF4) return 0;
-  if (room < 2 || (s[1] & 0xC0) != 0x80) return 0;
-  if (c < 0xE0) return 2;
-  if (room < 3 || (s[2] & 0xC0) != 0x80) return 0;
-  if (c < 0xF0) {
-    if ((c == 0xE0 && s[1] < 0xA0) || (c == 0xED && s[1] > 0x9F)) return 0;
-    return 3;
-  }
-  if (room < 4 || (s[3] & 0xC0) != 0x80) return 0;
-  if ((c == 0xF0 && s[1] < 0x90) || (c == 0xF4 && s[1] > 0x8F)) return 0;
-  return 4;
 }
 
 /* Room for any number. */

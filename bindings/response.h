@@ -37,6 +37,10 @@ void dw_response_make(lua_State *L, dw_script *s, int first,
 /* The response of x as an object on the stack, for after hooks. */
 void dw_response_push(lua_State *L, dw_script *s, dw_exchange *x);
 
+/* Methods: set_cookie(name, value, options), delete_cookie(name, options). */
+int dw_response_set_cookie(lua_State *L);
+int dw_response_delete_cookie(lua_State *L);
+
 /* Bodies that are streams (stream.c). Whether the value at index is one. */
 bool dw_is_stream(lua_State *L, int index);
 void dw_stream_open(lua_State *L, dw_script *s);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Routes from Lua: rules with their options, converters written in Lua, and the
- * way back to URLs. Everything that might leak when Lua raises lies in a
- * userdata on the stack. */
-#include "bindings/app.h"
+/* Routes from Lua: rules with their options, and the way back to URLs.
+ * Everything that might leak when Lua raises lies in a userdata on the stack. */
+#include "bindings/route.h"
 
 #include <math.h>
 
@@ -78,35 +77,6 @@ static uint64_t read_methods(lua_State *L, int table) {
   return methods;
 }
 
-static bool to_value(lua_State *L, int index, dw_value *out) {
-  memset(out, 0, sizeof *out);
-  switch (lua_type(L, index)) {
-  case LUA_TSTRING:
-    out->kind = DW_VALUE_STRING;
-    out->as.string = to_slice(L, index);
-    return true;
-  case LUA_TNUMBER:
-    if (lua_isinteger(L, index)) {
-      out->kind = DW_VALUE_INT;
-      out->as.integer = lua_tointeger(L, index);
-    } else {
-      out->kind = DW_VALUE_FLOAT;
-      out->as.number = lua_tonumber(L, index);
-    }
-    return true;
-  case LUA_TBOOLEAN:
-    out->kind = DW_VALUE_BOOL;
-    out->as.integer = lua_toboolean(L, index);
-    return true;
-  case LUA_TNIL:
-    return true;
-  default: /* for a converter of the user's: kept by its stack index */
-    out->kind = DW_VALUE_HANDLE;
-    out->as.integer = lua_absindex(L, index);
-    return false;
-  }
-}
-
 /* Fills *options with the defaults; the array is a userdata on the stack. */
 static void read_defaults(lua_State *L, int table, dw_rule_options *options) {
   if (lua_getfield(L, table, "defaults") == LUA_TNIL) {
@@ -127,7 +97,7 @@ static void read_defaults(lua_State *L, int table, dw_rule_options *options) {
                    "name",
                 luaL_typename(L, -2));
     list[n].name = to_slice(L, -2);
-    if (!to_value(L, -1, &list[n].value))
+    if (!dw_value_read(L, -1, &list[n].value))
       dw_misuse(L, "the default of '%s' is a string, a number or a boolean; "
                    "got a %s",
                 lua_tostring(L, -2), luaL_typename(L, -1));
@@ -137,7 +107,7 @@ static void read_defaults(lua_State *L, int table, dw_rule_options *options) {
   options->ndefaults = n;
 }
 
-static int raise_message(lua_State *L, dw_script *s, int code) {
+int dw_route_raise(lua_State *L, dw_script *s, int code) {
   if (code == DW_ENOMEM) return luaL_error(L, "not enough memory");
   lua_pushlstring(L, s->scratch.ptr ? s->scratch.ptr : "", s->scratch.len);
   return dw_misuse(L, "%s", lua_tostring(L, -1));
@@ -203,187 +173,11 @@ int dw_app_add_lua_route(lua_State *L) {
   if (code == DEWAR_EMISUSE)
     return dw_misuse(L, "the app has handled its first request; add routes "
                         "before");
-  if (code < 0) return raise_message(L, s, code);
+  if (code < 0) return dw_route_raise(L, s, code);
   route->max_content_length = limits.max_content_length;
   route->has_max_content_length = limits.has_max_content_length;
   route->timeout = limits.timeout;
   return 0;
-}
-
-/* --- Converters ------------------------------------------------------------------------ */
-
-typedef struct lua_converter {
-  dw_lua_app *app;
-  int ref; /* of { to_lua=, to_url= } in the refs table */
-} lua_converter;
-
-static void push_arg(lua_State *L, const dw_value *v) {
-  switch (v->kind) {
-  case DW_VALUE_STRING:
-    lua_pushlstring(L, v->as.string.ptr, v->as.string.len);
-    break;
-  case DW_VALUE_INT:
-    lua_pushinteger(L, v->as.integer);
-    break;
-  case DW_VALUE_FLOAT:
-    lua_pushnumber(L, v->as.number);
-    break;
-  case DW_VALUE_BOOL:
-    lua_pushboolean(L, v->as.integer != 0);
-    break;
-  case DW_VALUE_HANDLE:
-    lua_rawgeti(L, LUA_REGISTRYINDEX, v->as.integer);
-    break;
-  case DW_VALUE_NONE:
-    lua_pushnil(L);
-    break;
-  }
-}
-
-/* Arguments as a table: positional ones in its list, others by name. */
-static void push_args(lua_State *L, const dw_converter_arg *args, size_t n) {
-  lua_Integer position = 0;
-  lua_createtable(L, (int)n, 0);
-  for (size_t i = 0; i < n; i++) {
-    if (args[i].name.len == 0) {
-      push_arg(L, &args[i].value);
-      lua_rawseti(L, -2, ++position);
-    } else {
-      lua_pushlstring(L, args[i].name.ptr, args[i].name.len);
-      push_arg(L, &args[i].value);
-      lua_rawset(L, -3);
-    }
-  }
-}
-
-typedef struct conversion {
-  const lua_converter *c;
-  dw_slice text;
-  const dw_value *value;
-  const dw_converter_arg *args;
-  size_t nargs;
-  dw_value *out;
-  dw_buffer *to;
-  int verdict;
-} conversion;
-
-static void push_converter(lua_State *L, const lua_converter *c,
-                           const char *function) {
-  dw_app_push_refs(L, c->app);
-  if (lua_isnil(L, -1)) luaL_error(L, "the app is not active");
-  lua_rawgeti(L, -1, c->ref);
-  lua_getfield(L, -1, function);
-}
-
-static int to_value_main(lua_State *L) {
-  conversion *v = lua_touserdata(L, 1);
-  push_converter(L, v->c, "to_lua");
-  lua_pushlstring(L, v->text.ptr, v->text.len);
-  push_args(L, v->args, v->nargs);
-  lua_call(L, 2, 1);
-  v->verdict = !lua_isnil(L, -1);
-  if (!v->verdict) return 0;
-  v->out->kind = DW_VALUE_HANDLE;
-  v->out->as.integer = luaL_ref(L, LUA_REGISTRYINDEX);
-  return 0;
-}
-
-/* Protected; the error is logged, since the router can't carry it. */
-static int convert(conversion *v, lua_CFunction fn) {
-  dw_script *s = v->c->app->script;
-  lua_State *L = s->L;
-  if (!lua_checkstack(L, 4)) return DW_ENOMEM;
-  lua_pushcfunction(L, fn);
-  lua_pushlightuserdata(L, v);
-  int status = lua_pcall(L, 1, 0, 0);
-  if (status == LUA_OK) return v->verdict;
-  if (lua_type(L, -1) == LUA_TSTRING)
-    dw_logf(s->log, DEWAR_ERROR, "a route's converter failed: %s",
-            lua_tostring(L, -1));
-  lua_pop(L, 1);
-  return status == LUA_ERRMEM ? DW_ENOMEM : DEWAR_ELUA;
-}
-
-static int converter_to_value(const dw_converter *c, dw_slice text,
-                              const dw_converter_arg *args, size_t nargs,
-                              dw_value *out) {
-  conversion v = {.c = c->data, .text = text, .args = args, .nargs = nargs,
-                  .out = out};
-  int code = convert(&v, to_value_main);
-  out->converter = c;
-  return code;
-}
-
-static int to_text_main(lua_State *L) {
-  conversion *v = lua_touserdata(L, 1);
-  push_converter(L, v->c, "to_url");
-  if (lua_isnil(L, -1)) {
-    push_arg(L, v->value);
-    luaL_tolstring(L, -1, NULL);
-  } else {
-    push_arg(L, v->value);
-    push_args(L, v->args, v->nargs);
-    lua_call(L, 2, 1);
-  }
-  if (lua_isnil(L, -1)) return 0;
-  size_t len;
-  const char *text = luaL_tolstring(L, -1, &len);
-  v->verdict = 1;
-  if (dw_buffer_append(v->to, text, len) < 0) v->verdict = DW_ENOMEM;
-  return 0;
-}
-
-static int converter_to_text(const dw_converter *c, const dw_value *value,
-                             const dw_converter_arg *args, size_t nargs,
-                             dw_buffer *out) {
-  conversion v = {.c = c->data, .value = value, .args = args, .nargs = nargs,
-                  .to = out};
-  return convert(&v, to_text_main);
-}
-
-static void converter_release(const dw_converter *c, dw_value *value) {
-  const lua_converter *lc = c->data;
-  luaL_unref(lc->app->script->L, LUA_REGISTRYINDEX, (int)value->as.integer);
-}
-
-/* core:add_converter(name, { weight=, slashes=, to_lua=, to_url= }) */
-int dw_app_add_converter(lua_State *L) {
-  static const char *const options[] = {"weight", "slashes", "to_lua", "to_url",
-                                        NULL};
-  dw_lua_app *a = dw_app_check(L, 1);
-  dw_script *s = a->script;
-  luaL_checkstring(L, 2);
-  lua_settop(L, 3);
-  if (!lua_istable(L, 3))
-    return dw_misuse(L, "a converter is a table { to_lua=, to_url= }; got a %s",
-                     luaL_typename(L, 3));
-  dw_check_options(L, 3, options);
-  if (lua_getfield(L, 3, "to_lua") != LUA_TFUNCTION)
-    return dw_misuse(L, "the converter '%s' needs to_lua, a function(text, "
-                        "args) that returns a value, or nil to refuse",
-                     lua_tostring(L, 2));
-  dw_converter c = {.name = to_slice(L, 2),
-                    .weight = 100,
-                    .slashes = opt_flag(L, 3, "slashes"),
-                    .to_value = converter_to_value,
-                    .to_text = converter_to_text,
-                    .release = converter_release};
-  if (lua_getfield(L, 3, "weight") != LUA_TNIL) {
-    int isint;
-    c.weight = (int)lua_tointegerx(L, -1, &isint);
-    if (!isint)
-      return dw_misuse(L, "a converter's weight is a whole number");
-  }
-  lua_getiuservalue(L, 1, 1);
-  lua_converter *data = lua_newuserdatauv(L, sizeof *data, 0);
-  lua_rawseti(L, -2, ++a->refs); /* lives as long as the app */
-  lua_pushvalue(L, 3);
-  lua_rawseti(L, -2, ++a->refs);
-  *data = (lua_converter){a, a->refs};
-  c.data = data;
-  s->scratch.len = 0;
-  int code = dw_router_add_converter(a->app->router, &c, &s->scratch);
-  return code < 0 ? raise_message(L, s, code) : 0;
 }
 
 /* --- URLs ----------------------------------------------------------------------------------- */
@@ -404,7 +198,7 @@ static size_t read_values(lua_State *L, int table, dw_named_value **out) {
     for (size_t i = 1; is_list && i <= count && n < cap; i++) {
       lua_rawgeti(L, -1, (lua_Integer)i);
       list[n].name = name;
-      if (!to_value(L, -1, &list[n].value))
+      if (!dw_value_read(L, -1, &list[n].value))
         dw_misuse(L, "the value of '%s' is a list that has a %s", name.ptr,
                   luaL_typename(L, -1));
       lua_pop(L, 1);
@@ -412,9 +206,10 @@ static size_t read_values(lua_State *L, int table, dw_named_value **out) {
     }
     if (is_list) continue;
     list[n].name = name;
-    if (!to_value(L, -1, &list[n].value)) {
+    if (!dw_value_read(L, -1, &list[n].value)) {
       /* An object for a converter: by reference, until this call returns. */
       lua_pushvalue(L, -1);
+      list[n].value.kind = DW_VALUE_HANDLE;
       list[n].value.as.integer = luaL_ref(L, LUA_REGISTRYINDEX);
     }
     n++;

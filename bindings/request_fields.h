@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* What req.name means, for request.c. */
+#ifndef DW_BINDINGS_REQUEST_FIELDS_H
+#define DW_BINDINGS_REQUEST_FIELDS_H
+
+#include "bindings/handler.h"
+
+typedef struct dw_request_field {
+  const char *name;
+  void (*get)(lua_State *L, dw_exchange *x);
+  bool kept; /* made once, and readable when the request is over */
+} dw_request_field;
+
+/* Ended by an empty name. */
+extern const dw_request_field dw_request_fields[];
+/* All that a request object has, methods included, for messages. */
+extern const char *const dw_request_names[];
+
+#endif
