@@ -32,7 +32,7 @@ end
 describe("a traceback", function()
   it("begins with the message and names the calls", function()
     local text = traceback_of(function() outer(boom) end)
-    assert.matches("^boom\nstack traceback:\n\t%[C%]: in function 'error'\n\t[^\n]*traceback_spec%.lua:%d+: in ", text)
+    assert.matches("^boom\nstack traceback:\n\t%[C%]: in function 'error'\n", text)
     assert.matches("'fn'.*'outer'.*: in function <[^\n]*>$", text)
   end)
 
@@ -88,7 +88,8 @@ describe("a traceback", function()
 
   it("survives any value as an error", function()
     local odd = setmetatable({}, { __tostring = function() error("no text") end })
-    assert.matches("^%(the error is a table that has no text%)\nstack", traceback_of(function() error(odd) end))
+    assert.matches("^%(the error is a table that has no text%)\nstack",
+      traceback_of(function() error(odd) end))
     assert.matches("^nil\nstack", traceback_of(function() error() end))
     assert.matches("^stack overflow", (traceback_of(function()
       local function deep() return 1 + deep() end
