@@ -299,16 +299,18 @@ static int open_connection(lua_State *L, tie *t, dw_lua_app *a) {
   return code;
 }
 
-/* client_open(core_app) */
+/* client_open(core_app [, propagates]): errors that nobody handles go to the
+ * client, unless propagates is false, where the app's settings allow it. */
 static int client_open(lua_State *L) {
   dw_script *s = dw_script_of(L);
   dw_lua_app *a = dw_app_check(L, 1);
   if (a->server->stopping)
     return dw_misuse(L, "this app has been stopped; it takes no requests");
   dw_wait_check(L, s);
+  lua_settop(L, 2);
+  bool propagates = lua_isnil(L, 2) || lua_toboolean(L, 2);
   lua_client *c = push_client(L, s);
   dw_app_activate(L, 1);
-  lua_settop(L, 2);
   tie *t = new_tie(L, c);
   int code = open_connection(L, t, a);
   if (code < 0) {
@@ -316,9 +318,9 @@ static int client_open(lua_State *L) {
     return dw_errors_raise_code(L, s, code, "connecting to the app");
   }
   dw_list_push(&s->clients, &t->node);
-  t->client->observer.propagates = true;
+  t->client->observer.propagates = propagates;
   c->tie = t;
-  lua_settop(L, 2);
+  lua_settop(L, 3);
   return 1;
 }
 

@@ -1,0 +1,315 @@
+--- The client of specs: requests to an app through the real parser, router and
+--- dispatch, without a socket. See docs/testing.md.
+
+local core = require "dewar.core"
+local cookies = require "dewar.testing.cookies"
+local options = require "dewar.options"
+local raw = require "dewar.testing.raw"
+local requests = require "dewar.testing.request"
+local response = require "dewar.testing.response"
+local target = require "dewar.testing.target"
+
+local M = {}
+
+---@class dewar.Client
+---@field app dewar.App
+---@field cookies? table index for one, call for all; assignment sets one, nil deletes
+---@field clock? dewar.TestClock with clock = "virtual"
+---@field traceback? string of the last error that a view raised through the client
+local Client = {}
+Client.__index = Client
+Client.__name = "dewar.Client"
+
+---@class dewar.RequestOptions
+---@field json? any
+---@field form? table names with values, a list repeats the name
+---@field files? table<string, dewar.TestFile|dewar.TestFile[]|string>
+---@field body? string|fun(): string? a function gives it in pieces, nil ends it
+---@field headers? table names with values, a list repeats the header
+---@field query? table|string
+---@field auth? string[] { user, password }
+---@field follow_redirects? boolean
+---@field stream? boolean the answer is given once its head is there
+
+---@class dewar.ClientOptions
+---@field cookies? boolean false: none are kept
+---@field lifespan? boolean false: before_serving and after_serving don't run
+---@field clock? "virtual"
+
+local CLIENT_OPTIONS = { "cookies", "lifespan", "clock" }
+local REQUEST_OPTIONS = {
+  "json", "form", "files", "body", "headers", "query", "auth", "follow_redirects", "stream",
+}
+local RAW_OPTIONS = { "split", "close" }
+
+local IDLE_MAX = 8
+local REDIRECTS_MAX = 20
+
+-- --- Sending --------------------------------------------------------------------
+
+--- Drops the connection unless `conn` was taken out of the guard.
+local Guard = { __close = function(self) if self.conn then self.conn:drop(true) end end }
+
+function Client:_take()
+  local idle = self._idle
+  while #idle > 0 do
+    local conn = table.remove(idle)
+    if conn:reusable() then return conn end
+    conn:drop()
+  end
+  local conn = core.client_open(self.app._core)
+  self._open[conn] = true
+  return conn
+end
+
+--- The request on it is over.
+function Client:_release(conn)
+  if not self._closed and #self._idle < IDLE_MAX and conn:reusable() then
+    self._idle[#self._idle + 1] = conn
+  else
+    conn:close()
+  end
+end
+
+--- Raises what the view raised: a string with the view's traceback behind it, any
+--- other value as it is.
+function Client:_raise(err, traceback)
+  self.traceback = traceback
+  if type(err) ~= "string" or not traceback then error(err, 0) end
+  local known = traceback:sub(1, #err) == err
+  local calls = known and traceback:sub(#err + 1) or "\n" .. traceback
+  error(err .. "\n\nview traceback:" .. calls:gsub("^\nstack traceback:", "", 1), 0)
+end
+
+--- At the end of a request: goes on only if there is a whole answer.
+function Client:_check(conn)
+  local ok, err, traceback = conn:outcome()
+  if ok then return end
+  conn:close()
+  self:_raise(err, traceback)
+end
+
+local BODY_METHODS = { POST = true, PUT = true, PATCH = true }
+
+local function fields_of(client, request)
+  local lines, _, path = {}, target.split(request.target)
+  for _, pair in ipairs(request.headers) do
+    lines[#lines + 1] = pair[1] .. ": " .. pair[2] .. "\r\n"
+  end
+  local jar = client._jar
+  local cookie = jar and not requests.header(request.headers, "cookie")
+    and jar:header(request.host, path)
+  if cookie then lines[#lines + 1] = "Cookie: " .. cookie .. "\r\n" end
+  return table.concat(lines)
+end
+
+--- Sends a body in pieces for as long as the server wants them.
+local function upload(conn, pieces)
+  for piece in pieces do
+    if type(piece) ~= "string" then
+      error(("the body's function must return strings, and nil at the end; it returned a %s")
+        :format(type(piece)), 0)
+    end
+    if not conn:write(piece) then return end
+  end
+  conn:finish()
+end
+
+local function keep_cookies(client, request, headers)
+  if not client._jar then return end
+  local _, path = target.split(request.target)
+  for _, line in ipairs(headers "Set-Cookie") do client._jar:store(line, request.host, path) end
+end
+
+--- One request and its answer, which is left unread with `stream`.
+local function exchange(client, request, stream)
+  local conn = client:_take()
+  local guard <close> = setmetatable({ conn = conn }, Guard)
+  local whole = request.body
+  local pieces = whole and type(whole) ~= "string" and whole or nil
+  if pieces or not whole and BODY_METHODS[request.method] then whole = not pieces and "" or nil end
+  conn:start(request.method, request.target, fields_of(client, request), whole, pieces ~= nil)
+  if pieces then upload(conn, pieces) end
+  local status, reason, headers = conn:head()
+  if not status then
+    client:_check(conn)
+    error("the server gave no answer", 0)
+  end
+  keep_cookies(client, request, headers)
+  local answer = { status = status, reason = reason, headers = headers, history = {} }
+  if stream then
+    guard.conn = nil
+    return response.part(answer, {
+      conn = conn,
+      finish = function()
+        client:_check(conn)
+        client:_release(conn)
+      end,
+    })
+  end
+  answer.body = conn:read_all()
+  client:_check(conn)
+  guard.conn = nil
+  client:_release(conn)
+  return response.response(answer)
+end
+
+--- The next request where the answer redirects; its own body is of no interest.
+local function follow(request, answer, history)
+  local location = answer.headers.location
+  local following = requests.redirected(request, answer.status, location)
+  if following and #history >= REDIRECTS_MAX then
+    error(("redirected more than %d times, at last to %s"):format(REDIRECTS_MAX, location), 0)
+  end
+  if following and answer.close then answer:close() end
+  if following then history[#history + 1] = answer end
+  return following
+end
+
+local function perform(client, name, method, path, opts, level)
+  if client._closed then error(name .. ": this client is closed", level + 1) end
+  opts = options.check(name, opts, REQUEST_OPTIONS, level + 1)
+  local ok, request = pcall(requests.build, method, path, opts)
+  if not ok then error(name .. ": " .. request, level + 1) end
+  local history = {}
+  while true do
+    local answer = exchange(client, request, opts.stream)
+    local next_request
+    if opts.follow_redirects then
+      ok, next_request = pcall(follow, request, answer, history)
+      if not ok then error(name .. ": " .. tostring(next_request), level + 1) end
+    end
+    if not next_request then
+      answer.history = history
+      return answer
+    end
+    request = next_request
+  end
+end
+
+--- Sends a request and returns its answer after the teardown. Works inside tasks
+--- and, driving the loop, outside of them.
+---@param method string
+---@param path string as it is sent, with a query if there is one
+---@param opts? dewar.RequestOptions
+---@return dewar.TestResponse # with `stream`: a dewar.TestPart
+function Client:request(method, path, opts)
+  local answer = perform(self, "request", method, path, opts, 2)
+  return answer
+end
+
+for _, name in ipairs { "get", "head", "post", "put", "patch", "delete", "options" } do
+  Client[name] = function(self, path, opts)
+    local answer = perform(self, name, name:upper(), path, opts, 2)
+    return answer
+  end
+end
+
+-- --- Bytes ----------------------------------------------------------------------
+
+--- Opens a connection for bytes as they are. Errors of views are answered by a
+--- 500 there, whatever TESTING says.
+---@return dewar.TestConnection
+function Client:connect()
+  if self._closed then error("connect: this client is closed", 2) end
+  local connection, conn = raw.connect(self.app._core)
+  self._open[conn] = true
+  return connection
+end
+
+--- Sends bytes as they are on a connection of their own, and returns all that
+--- the server sent, and whether it has "closed" the connection, is "idle" or
+--- "waiting" for more. Then it disconnects.
+---@param bytes string
+---@param opts? { split: integer|integer[]?, close: boolean? } close: ends our side
+---@return string bytes
+---@return "closed"|"idle"|"waiting" state
+function Client:send_raw(bytes, opts)
+  if self._closed then error("send_raw: this client is closed", 2) end
+  opts = options.check("send_raw", opts, RAW_OPTIONS, 2)
+  raw.check_bytes("send_raw", bytes, 2)
+  raw.cuts(bytes, opts.split, 2)
+  local connection <close> = self:connect()
+  connection:send(bytes, { split = opts.split })
+  if opts.close then connection:shutdown() end
+  local text, state = connection:receive()
+  return text, state
+end
+
+-- --- The client -----------------------------------------------------------------
+
+---@class dewar.TestClock
+local Clock = {}
+Clock.__index = Clock
+
+--- Lets so many seconds pass: runs what falls due until then, in order.
+---@param seconds number
+function Clock:advance(seconds)
+  if type(seconds) ~= "number" or seconds < 0 or seconds ~= seconds then
+    error(("advance takes a number of seconds, 0 or more; got %s"):format(
+      type(seconds) == "number" and tostring(seconds) or "a " .. type(seconds)), 2)
+  end
+  core.clock_advance(seconds)
+end
+
+--- A client's cookies follow the app's clock, the virtual one too.
+local function wall_clock()
+  local started, at = os.time(), core.now()
+  return function() return started + (core.now() - at) end
+end
+
+--- Disconnects everything that is open, and waits for its end.
+function Client:close()
+  if self._closed then return end
+  self._closed = true
+  for conn in pairs(self._open) do conn:close() end
+  self._open, self._idle = {}, {}
+end
+
+Client.__close = Client.close
+
+function Client:__tostring()
+  return ("dewar.Client of %s%s"):format(tostring(self.app), self._closed and " (closed)" or "")
+end
+
+--- The cookie of that name with all its attributes, or nil.
+---@param name string
+---@return dewar.TestCookie?
+function Client:cookie(name)
+  return self._jar and self._jar:all(name)[1]
+end
+
+local function check_client_options(opts)
+  requests.check_flag(opts, "cookies")
+  requests.check_flag(opts, "lifespan")
+  if opts.clock ~= nil and opts.clock ~= "virtual" then
+    error(("clock can only be \"virtual\"; got %s"):format(
+      type(opts.clock) == "string" and ("%q"):format(opts.clock) or "a " .. type(opts.clock)), 0)
+  end
+end
+
+--- A client for an app; `app:test_client{ ... }` is short for it.
+---@param app dewar.App
+---@param opts? dewar.ClientOptions
+---@return dewar.Client
+function M.new(app, opts)
+  opts = options.check("test_client", opts, CLIENT_OPTIONS, 2)
+  local ok, message = pcall(check_client_options, opts)
+  if not ok then error("test_client: " .. message, 2) end
+  local self = setmetatable({
+    app = app,
+    _idle = {},
+    _open = setmetatable({}, { __mode = "k" }),
+  }, Client)
+  if opts.clock then
+    core.clock_virtual()
+    self.clock = setmetatable({}, Clock)
+  end
+  if opts.cookies ~= false then
+    self._jar = cookies.new(wall_clock())
+    self.cookies = cookies.view(self._jar)
+  end
+  return self
+end
+
+return M
