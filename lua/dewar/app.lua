@@ -130,7 +130,7 @@ App.ensure_sync = core.ensure_sync
 ---@param values? table `_anchor`, `_method`, `_scheme`, `_external` are options
 ---@return string
 function App:url_for(endpoint, values)
-  return url.build(self, endpoint, values, 2)
+  return (url.build(self, endpoint, values, 2)) -- no tail call: levels count
 end
 
 --- A response from what a view may return.

@@ -44,7 +44,7 @@ function dewar.url_for(endpoint, values)
   if not app then
     error("url_for was used outside of an app's task; call app:url_for instead", 2)
   end
-  return url.build(app, endpoint, values, 2)
+  return (url.build(app, endpoint, values, 2)) -- no tail call: levels count
 end
 
 local ESCAPES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }

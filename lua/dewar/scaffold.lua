@@ -88,13 +88,13 @@ end
 ---@param view function
 ---@return function view
 function Scaffold:route(rule, opts, view)
-  return add("route", self, rule, opts, view, nil, 2)
+  return (add("route", self, rule, opts, view, nil, 2)) -- no tail call: levels count
 end
 
 for _, method in ipairs { "get", "post", "put", "patch", "delete" } do
   local methods = { method:upper() }
   Scaffold[method] = function(self, rule, opts, view)
-    return add(method, self, rule, opts, view, methods, 2)
+    return (add(method, self, rule, opts, view, methods, 2)) -- no tail call: levels count
   end
 end
 
