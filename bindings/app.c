@@ -12,7 +12,7 @@
 #include "bindings/response.h"
 #include "bindings/route.h"
 
-#define SCOPE_TYPE "dewar.scope"
+#define SCOPE_TYPE "dewar.app_scope"
 
 /* --- The object ---------------------------------------------------------------- */
 
@@ -53,7 +53,7 @@ static void idle_cb(dw_server *server) {
 
 static int app_new(lua_State *L) {
   dw_script *s = dw_script_of(L);
-  if (s->closing) return dw_misuse(L, "the runtime of this dewar was freed");
+  if (s->closing) return dw_misuse(L, "Dewar's runtime has been closed");
   luaL_checktype(L, 1, LUA_TTABLE);
   dw_lua_app *a = lua_newuserdatauv(L, sizeof *a, 1);
   memset(a, 0, sizeof *a);
