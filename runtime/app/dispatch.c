@@ -99,12 +99,12 @@ static void keep_unhandled(dw_exchange *x) {
  * for 500 answers, or a test gets it raised. */
 static void server_error(dw_exchange *x) {
   keep_unhandled(x);
-  dw_exchange_log(x, "Exception on");
   if (x->app->testing && x->observer && x->observer->propagates) {
     x->propagated = true;
     go(x, DW_STAGE_CLOSE_BODY);
     return;
   }
+  dw_exchange_log(x, "Exception on");
   if (x->script) runner(x)->wrap_error(x);
   x->error.cls = dw_error_for_status(500);
   x->error.status = 500;
