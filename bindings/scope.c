@@ -9,9 +9,9 @@
 
 #define SCOPE_TYPE "dewar.scope"
 
-struct dw_scope {
+struct dw_task_scope {
   dw_task *task; /* NULL: over */
-  dw_scope *outer, *inner;
+  dw_task_scope *outer, *inner;
   lua_State *L; /* the coroutine that opened it */
   dw_timer timer;
   bool shield;
@@ -22,7 +22,7 @@ struct dw_scope {
 /* --- What a task notices --------------------------------------------------*/
 
 bool dw_task_interrupted(const dw_task *t) {
-  for (const dw_scope *sc = t->scopes; sc; sc = sc->outer) {
+  for (const dw_task_scope *sc = t->scopes; sc; sc = sc->outer) {
     if (sc->shield) return false;
     if (sc->fired) return true;
   }
@@ -31,7 +31,7 @@ bool dw_task_interrupted(const dw_task *t) {
 
 /* Whether there is something to notice that has not been raised yet. */
 static bool has_news(const dw_task *t) {
-  for (const dw_scope *sc = t->scopes; sc; sc = sc->outer) {
+  for (const dw_task_scope *sc = t->scopes; sc; sc = sc->outer) {
     if (sc->shield) return false;
     if (sc->fired && !sc->delivered) return true;
   }
@@ -39,20 +39,20 @@ static bool has_news(const dw_task *t) {
 }
 
 void dw_scopes_delivered(dw_task *t) {
-  dw_scope *sc = t->scopes;
+  dw_task_scope *sc = t->scopes;
   for (; sc && !sc->shield; sc = sc->outer)
     if (sc->fired) sc->delivered = true;
   if (!sc && t->cancelled && t->shields == 0) t->told = true;
 }
 
 bool dw_scopes_limit(const dw_task *t) {
-  for (const dw_scope *sc = t->scopes; sc; sc = sc->outer)
+  for (const dw_task_scope *sc = t->scopes; sc; sc = sc->outer)
     if (!sc->shield) return true;
   return false;
 }
 
 bool dw_scopes_hold(const dw_task *t, lua_State *L) {
-  for (const dw_scope *sc = t->scopes; sc; sc = sc->outer)
+  for (const dw_task_scope *sc = t->scopes; sc; sc = sc->outer)
     if (sc->L == L) return true;
   return false;
 }
@@ -60,12 +60,12 @@ bool dw_scopes_hold(const dw_task *t, lua_State *L) {
 /* --- Opening and closing --------------------------------------------------*/
 
 static void timer_cb(dw_timer *timer) {
-  dw_scope *sc = timer->data;
+  dw_task_scope *sc = timer->data;
   sc->fired = true;
   dw_wait_interrupt(sc->task);
 }
 
-static void close_scope(dw_scope *sc) {
+static void close_scope(dw_task_scope *sc) {
   dw_task *t = sc->task;
   if (!t) return;
   dw_timer_stop(t->script->loop, &sc->timer);
@@ -84,11 +84,11 @@ void dw_scopes_forget(dw_task *t) {
 
 /* Puts a new scope at 1 and the message handler at 2, below the function and
  * its arguments. */
-static dw_scope *open_scope(lua_State *L, dw_script *s, bool shield) {
+static dw_task_scope *open_scope(lua_State *L, dw_script *s, bool shield) {
   dw_task *t = dw_task_here(s);
   luaL_checkstack(L, 4, NULL);
-  dw_scope *sc = lua_newuserdatauv(L, sizeof(*sc), 0);
-  *sc = (dw_scope){.L = L, .shield = shield};
+  dw_task_scope *sc = lua_newuserdatauv(L, sizeof(*sc), 0);
+  *sc = (dw_task_scope){.L = L, .shield = shield};
   dw_timer_init(&sc->timer, timer_cb, sc);
   luaL_setmetatable(L, SCOPE_TYPE);
   lua_insert(L, 1);
@@ -103,7 +103,7 @@ static dw_scope *open_scope(lua_State *L, dw_script *s, bool shield) {
 
 /* A coroutine that was dropped inside a scope has left it. */
 static int scope_gc(lua_State *L) {
-  dw_scope *sc = luaL_checkudata(L, 1, SCOPE_TYPE);
+  dw_task_scope *sc = luaL_checkudata(L, 1, SCOPE_TYPE);
   if (dw_script_of(L)->tasks) close_scope(sc);
   return 0;
 }
@@ -118,7 +118,7 @@ static bool is_cancelled(lua_State *L, dw_script *s, int index) {
 static int timeout_end(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   dw_script *s = dw_script_of(L);
-  dw_scope *sc = lua_touserdata(L, 1);
+  dw_task_scope *sc = lua_touserdata(L, 1);
   dw_task *t = dw_task_here(s);
   bool returned = status == LUA_OK || status == LUA_YIELD;
   bool fired = sc->fired, delivered = sc->delivered;
@@ -138,7 +138,7 @@ int dw_timeout(lua_State *L) {
   dw_check_callable(L, 2, "timeout");
   if (!s->tasks) dw_wait_check(L, s);
   lua_remove(L, 1);
-  dw_scope *sc = open_scope(L, s, false);
+  dw_task_scope *sc = open_scope(L, s, false);
   dw_start_seconds(s->loop, &sc->timer, seconds);
   int status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, 0, timeout_end);
   return timeout_end(L, status, 0);

@@ -215,7 +215,9 @@ static int resume(dw_task *t, int nargs, int *values) {
   s->current = t;
   s->tasks->frame = NULL;
   t->phase = DW_PHASE_RUNNING;
+  s->tasks->busy++;
   int status = lua_resume(t->co, from, nargs, values);
+  s->tasks->busy--;
   s->current = current;
   s->tasks->frame = frame;
   return status;
@@ -288,12 +290,15 @@ void dw_task_drain_cb(dw_deferred *d) {
   dw_list batch;
   dw_list_init(&batch);
   dw_list_splice(&batch, &tasks->ready);
+  tasks->busy++;
   for (dw_list *node; (node = dw_list_shift(&batch));) {
     dw_task *t = DW_CONTAINER(node, dw_task, ready);
     bool stage = t->stage;
     dw_run end = t->phase == DW_PHASE_PENDING ? start(t) : carry_on(t);
     if (stage && end != DW_RUN_WAITING && t->resumed_cb) t->resumed_cb(t, end);
   }
+  tasks->busy--;
+  dw_tasks_release(tasks->root.script);
 }
 
 void dw_task_ready(dw_task *t) {
@@ -345,7 +350,11 @@ dw_run dw_task_run(dw_task *t, lua_CFunction fn, void *arg) {
   return run(t, 2);
 }
 
-void dw_task_close(dw_task *t) { dw_task_give_back(t); }
+void dw_task_close(dw_task *t) {
+  dw_script *s = t->script;
+  dw_task_give_back(t);
+  dw_tasks_release(s);
+}
 
 bool dw_task_reap(dw_task *t) {
   if (dw_list_empty(&t->children)) {

@@ -108,13 +108,14 @@ struct dw_task {
   dw_task *parent;
   dw_task *older; /* of all tasks, newest first */
   struct dw_task_object *object;
-  struct dw_scope *scopes; /* dewar.timeout and dewar.shield, innermost first */
+  struct dw_task_scope *scopes; /* dewar.timeout and dewar.shield, innermost first */
 };
 
 /* A script's scheduler. open_tasks raises Lua errors (call it protected). */
 void dw_tasks_open(lua_State *L, dw_script *s);
-/* Cancels every task and turns the loop until all have ended; puts back what
- * was replaced in the coroutine library. */
+/* Cancels every task and turns the loop until all have ended (shielded ones get
+ * ten seconds); puts back what was replaced in the coroutine library. Stage tasks
+ * that are open still, their owners close later, while the script is there. */
 void dw_tasks_close(dw_script *s);
 size_t dw_tasks_count(const dw_script *s); /* live ones */
 

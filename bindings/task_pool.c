@@ -219,22 +219,24 @@ static int restore(lua_State *L) {
   return 0;
 }
 
-void dw_tasks_close(dw_script *s) {
-  dw_tasks *tasks = s->tasks;
-  if (!tasks) return;
+/* Puts things back in Lua; without a stack for it they stay as they are. */
+static void leave_lua(dw_script *s) {
   lua_State *L = s->L;
-  if (tasks->live > 0) end_all(s);
+  if (!lua_checkstack(L, 4)) return;
+  lua_pushcfunction(L, restore);
+  lua_pushlightuserdata(L, s);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  if (s->slots) luaL_unref(L, LUA_REGISTRYINDEX, s->slots);
+}
+
+void dw_tasks_release(dw_script *s) {
+  dw_tasks *tasks = s->tasks;
+  if (!tasks->closed || tasks->live > 0 || tasks->busy > 0) return;
   dw_task_report_failures(s->root);
-  for (dw_task *t = tasks->newest; t; t = t->older) dw_task_report_failures(t);
   dw_scopes_forget(s->root);
   dw_wait_drop(s->root);
   dw_deferred_cancel(&tasks->drain);
-  if (lua_checkstack(L, 4)) {
-    lua_pushcfunction(L, restore);
-    lua_pushlightuserdata(L, s);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
-    if (s->slots) luaL_unref(L, LUA_REGISTRYINDEX, s->slots);
-  }
+  leave_lua(s);
   for (dw_task *t = tasks->newest, *older; t; t = older) {
     older = t->older;
     dw_free(s->alloc, t, sizeof(*t));
@@ -243,4 +245,11 @@ void dw_tasks_close(dw_script *s) {
   s->tasks = NULL;
   s->root = NULL;
   s->slots = 0;
+}
+
+void dw_tasks_close(dw_script *s) {
+  if (!s->tasks) return;
+  if (s->tasks->live > 0) end_all(s);
+  s->tasks->closed = true;
+  dw_tasks_release(s);
 }

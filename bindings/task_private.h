@@ -10,7 +10,7 @@
 
 typedef struct dw_tasks dw_tasks;
 typedef struct dw_frame dw_frame;
-typedef struct dw_scope dw_scope;
+typedef struct dw_task_scope dw_task_scope;
 typedef struct dw_task_object dw_task_object;
 
 enum dw_phase {
@@ -47,6 +47,8 @@ struct dw_tasks {
   dw_task *newest;
   size_t live;   /* open ones */
   size_t pooled; /* in pool */
+  unsigned busy; /* drains and resumes on the C stack */
+  bool closed;   /* goes when the last task has */
   int made;      /* all there are */
   int room;      /* as many fit into the table of slots */
   dw_frame *frame;
@@ -105,6 +107,8 @@ void dw_task_init(dw_script *s, dw_task *t);
 /* A free task with a coroutine, or NULL without memory; never raises. */
 dw_task *dw_task_take(dw_script *s);
 void dw_task_give_back(dw_task *t);
+/* Frees the scheduler if it has been closed and nobody needs it any more. */
+void dw_tasks_release(dw_script *s);
 /* Needs three free places on the stack. */
 void dw_task_push_slot(lua_State *L, dw_task *t, enum dw_slot slot);
 void dw_task_set_slot(lua_State *L, dw_task *t, enum dw_slot slot); /* pops */

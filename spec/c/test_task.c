@@ -607,6 +607,34 @@ TEST(lets_tasks_clean_up_when_it_is_closed) {
   teardown(f);
 }
 
+static void closing_cb(dw_task *t, dw_run run) {
+  resumed_cb(t, run);
+  dw_task_close(t);
+}
+
+TEST(lets_the_owners_of_stage_tasks_close_them_later) {
+  fixture *f = setup();
+  stage idle, waiting;
+  dw_loop_use_virtual_clock(&f->host.loop);
+  dw_task *t = open_stage(&f->host, &idle);
+  dw_task *other = open_stage(&f->host, &waiting);
+  other->resumed_cb = closing_cb;
+  CHECK(dw_task_run(other, wait_stage, &waiting) == DW_RUN_WAITING);
+  dw_tasks_close(f->host.s);
+  CHECK_STR(f->host.trail, "wF");
+  CHECK_INT(waiting.cancels, 1);
+  CHECK_INT(dw_tasks_count(f->host.s), 1);
+  CHECK(dw_task_run(t, done_stage, &idle) == DW_RUN_DONE);
+  dw_task_uncancel(t);
+  t->resumed_cb = closing_cb;
+  CHECK(dw_task_run(t, wait_stage, &idle) == DW_RUN_WAITING);
+  CHECK(dw_wake_up(idle.wake));
+  turn(&f->host);
+  CHECK_STR(f->host.trail, "wFdwkD");
+  CHECK(f->host.s->tasks == NULL);
+  teardown(f);
+}
+
 TEST(does_not_wait_for_ever_for_a_shielded_task_when_it_is_closed) {
   fixture *f = setup();
   dw_loop_use_virtual_clock(&f->host.loop);
