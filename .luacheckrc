@@ -1,5 +1,5 @@
 std = "lua54"
-max_line_length = 100
+max_line_length = 120
 codes = true
 exclude_files = { "lua/dewar/meta", "build" }
 -- A method may leave its receiver, a callback its first arguments, unused.

@@ -64,9 +64,6 @@ endif()
 # dewar_layer(NAME SOURCE...): an object library whose objects go into every
 # product.
 function(dewar_layer name)
-  if(NOT ARGN)
-    return()
-  endif()
   add_library(${name} OBJECT ${ARGN})
   target_link_libraries(${name} PRIVATE dewar_private)
   set_target_properties(${name} PROPERTIES ${dewar_properties})
