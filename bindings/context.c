@@ -13,6 +13,10 @@ typedef struct proxy {
 static const char *const proxy_names[] = {"dewar.request", "dewar.g",
                                           "dewar.current_app"};
 
+/* Beside the types of what they stand for. */
+static const char *const proxy_types[] = {DW_REQUEST_PROXY, "dewar.proxy_g",
+                                          "dewar.proxy_app"};
+
 /* Pushes what the proxy stands for; false: there is none. */
 static bool push_target(lua_State *L, dw_script *s, proxy_kind kind) {
   dw_exchange *x = dw_current_exchange(s);
@@ -31,14 +35,15 @@ static bool push_target(lua_State *L, dw_script *s, proxy_kind kind) {
   return true;
 }
 
-/* Replaces the proxy at 1 by its target. */
-static void resolve(lua_State *L) {
-  proxy *p = lua_touserdata(L, 1);
+void dw_context_resolve(lua_State *L, dw_script *s, int index) {
+  proxy *p = lua_touserdata(L, index);
   const char *what = p->kind == PROXY_APP ? "an app's task" : "a request";
-  if (!push_target(L, dw_script_of(L), p->kind))
+  if (!push_target(L, s, p->kind))
     dw_misuse(L, "%s was used outside of %s", proxy_names[p->kind], what);
-  lua_replace(L, 1);
+  lua_replace(L, index);
 }
+
+static void resolve(lua_State *L) { dw_context_resolve(L, dw_script_of(L), 1); }
 
 static int return_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
@@ -107,9 +112,7 @@ static void add_proxy(lua_State *L, dw_script *s, proxy_kind kind,
       {"__call", proxy_call},         {NULL, NULL}};
   proxy *p = lua_newuserdatauv(L, sizeof *p, 0);
   p->kind = kind;
-  lua_newtable(L);
-  lua_pushstring(L, proxy_names[kind]);
-  lua_setfield(L, -2, "__name");
+  luaL_newmetatable(L, proxy_types[kind]);
   dw_script_register(L, s, metamethods);
   lua_setmetatable(L, -2);
   lua_setfield(L, -2, name);

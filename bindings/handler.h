@@ -21,8 +21,11 @@ void dw_request_detach(dw_exchange *x);
 /* Adds the type, the proxies request, g and current_app, after_this_request,
  * has_request to the module table on top. */
 void dw_request_open(lua_State *L, dw_script *s);
-/* The proxies (context.c). */
+/* The proxies (context.c), and replacing the one at index by what it stands for;
+ * raises where that isn't there. */
+#define DW_REQUEST_PROXY "dewar.proxy_request"
 void dw_context_open(lua_State *L, dw_script *s);
+void dw_context_resolve(lua_State *L, dw_script *s, int index);
 /* The exchange that the running task works for, or NULL. */
 dw_exchange *dw_current_exchange(dw_script *s);
 /* The exchange of the request object at index; raises where it is over. */

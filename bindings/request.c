@@ -22,8 +22,12 @@ static lua_request *check_request(lua_State *L, int index) {
   return luaL_checkudata(L, index, REQUEST_TYPE);
 }
 
+/* Also of the proxy, whose methods are the request's. */
 dw_exchange *dw_request_check(lua_State *L, int index) {
-  lua_request *r = check_request(L, index);
+  lua_request *r = luaL_testudata(L, index, REQUEST_TYPE);
+  if (!r && luaL_testudata(L, index, DW_REQUEST_PROXY))
+    dw_context_resolve(L, dw_script_find(L), index);
+  if (!r) r = check_request(L, index);
   if (!r->x)
     dw_misuse(L, "this request is over; copy what you need of it before its "
                  "end");

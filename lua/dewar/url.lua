@@ -63,6 +63,7 @@ function M.build(app, endpoint, values, level)
   if type(endpoint) ~= "string" then
     error("url_for takes an endpoint's name; got a " .. type(endpoint), level + 1)
   end
+  if type(app) == "userdata" then app = app() end -- the proxy's target
   local req = core.has_request() and core.request() or nil
   if req and req.app ~= app then req = nil end
   local plain, opts = split(values, level + 1)
