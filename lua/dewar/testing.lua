@@ -50,15 +50,27 @@ local REDIRECTS_MAX = 20
 --- Drops the connection unless `conn` was taken out of the guard.
 local Guard = { __close = function(self) if self.conn then self.conn:drop(true) end end }
 
-function Client:_take()
+--- A new connection; that there can be none is raised at `level`.
+function Client:_connect(name, propagates, level)
+  if self._closed then error(name .. ": this client is closed", level + 1) end
+  local ok, conn = pcall(core.client_open, self.app._core, propagates)
+  if not ok then
+    if type(conn) ~= "string" then error(conn, 0) end
+    error(name .. ": " .. conn:gsub("^[^\n]-:%d+: ", "", 1), level + 1)
+  end
+  self._open[conn] = true
+  return conn
+end
+
+--- A connection that has nothing to do, or a new one.
+function Client:_take(name, level)
   local idle = self._idle
   while #idle > 0 do
     local conn = table.remove(idle)
     if conn:reusable() then return conn end
     conn:drop()
   end
-  local conn = core.client_open(self.app._core)
-  self._open[conn] = true
+  local conn = self:_connect(name, true, level + 1)
   return conn
 end
 
@@ -122,8 +134,7 @@ local function keep_cookies(client, request, headers)
 end
 
 --- One request and its answer, which is left unread with `stream`.
-local function exchange(client, request, stream)
-  local conn = client:_take()
+local function exchange(client, conn, request, stream)
   local guard <close> = setmetatable({ conn = conn }, Guard)
   local whole = request.body
   local pieces = whole and type(whole) ~= "string" and whole or nil
@@ -167,13 +178,13 @@ local function follow(request, answer, history)
 end
 
 local function perform(client, name, method, path, opts, level)
-  if client._closed then error(name .. ": this client is closed", level + 1) end
   opts = options.check(name, opts, REQUEST_OPTIONS, level + 1)
   local ok, request = pcall(requests.build, method, path, opts)
   if not ok then error(name .. ": " .. request, level + 1) end
   local history = {}
   while true do
-    local answer = exchange(client, request, opts.stream)
+    local conn = client:_take(name, level + 1)
+    local answer = exchange(client, conn, request, opts.stream)
     local next_request
     if opts.follow_redirects then
       ok, next_request = pcall(follow, request, answer, history)
@@ -211,10 +222,8 @@ end
 --- 500 there, whatever TESTING says.
 ---@return dewar.TestConnection
 function Client:connect()
-  if self._closed then error("connect: this client is closed", 2) end
-  local connection, conn = raw.connect(self.app._core)
-  self._open[conn] = true
-  return connection
+  local conn = self:_connect("connect", false, 2)
+  return raw.new(conn)
 end
 
 --- Sends bytes as they are on a connection of their own, and returns all that
@@ -225,11 +234,11 @@ end
 ---@return string bytes
 ---@return "closed"|"idle"|"waiting" state
 function Client:send_raw(bytes, opts)
-  if self._closed then error("send_raw: this client is closed", 2) end
   opts = options.check("send_raw", opts, RAW_OPTIONS, 2)
   raw.check_bytes("send_raw", bytes, 2)
   raw.cuts(bytes, opts.split, 2)
-  local connection <close> = self:connect()
+  local conn = self:_connect("send_raw", false, 2)
+  local connection <close> = raw.new(conn)
   connection:send(bytes, { split = opts.split })
   if opts.close then connection:shutdown() end
   local text, state = connection:receive()

@@ -1,7 +1,6 @@
 --- A connection of the test client for bytes as they are: for specs of HTTP
 --- itself.
 
-local core = require "dewar.core"
 local options = require "dewar.options"
 
 local M = {}
@@ -84,12 +83,10 @@ end
 
 Connection.__close = Connection.close
 
----@param app_core userdata
+---@param conn userdata
 ---@return dewar.TestConnection
----@return userdata
-function M.connect(app_core)
-  local conn = core.client_open(app_core, false)
-  return setmetatable({ _conn = conn }, Connection), conn
+function M.new(conn)
+  return setmetatable({ _conn = conn }, Connection)
 end
 
 M.cuts = cuts
