@@ -115,7 +115,9 @@ void dw_apps_close(dw_script *s) {
 void dw_apps_free(dw_script *s) {
   for (dw_list *n = s->apps.next, *next; n != &s->apps; n = next) {
     next = n->next;
-    close_app(DW_CONTAINER(n, dw_lua_app, node));
+    dw_lua_app *a = DW_CONTAINER(n, dw_lua_app, node);
+    if (a->server) idle_cb(a->server); /* it may have been activated in vain */
+    close_app(a);
   }
 }
 

@@ -61,10 +61,16 @@ static bool is_status(lua_State *L, int index) {
   return status >= 400 && status <= 599;
 }
 
+/* Only what a host's scripts have kept of a runtime that is gone finds none. */
+static void push_classes(lua_State *L, const dw_script *s) {
+  if (lua_rawgeti(L, LUA_REGISTRYINDEX, s->classes) != LUA_TTABLE)
+    luaL_error(L, "Dewar's runtime has been closed");
+}
+
 /* Pushes the raw field `status` of the table at index. */
 static void push_status(lua_State *L, const dw_script *s, int index) {
   index = lua_absindex(L, index);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->classes);
+  push_classes(L, s);
   lua_rawgeti(L, -1, STATUS_NAME);
   lua_remove(L, -2);
   lua_rawget(L, index);
@@ -123,7 +129,7 @@ const dw_error_class *dw_errors_check_class(lua_State *L, int index) {
   if (!class_at(L, index)) return NULL;
   dw_script *s = dw_script_find(L);
   const dw_error_class *cls = refresh(L, s, index);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->classes);
+  push_classes(L, s);
   lua_pushvalue(L, index);
   lua_rawsetp(L, -2, cls);
   lua_pop(L, 1);
@@ -426,7 +432,7 @@ static void push_new_builtin(lua_State *L, dw_script *s,
 void dw_errors_push_class(lua_State *L, dw_script *s,
                           const dw_error_class *cls) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->classes);
+  push_classes(L, s);
   if (lua_rawgetp(L, -1, cls) == LUA_TNIL) {
     lua_pop(L, 1);
     push_new_builtin(L, s, cls);

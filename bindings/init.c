@@ -86,15 +86,16 @@ static dw_script *new_script(lua_State *L, dewar_runtime *rt) {
   return s;
 }
 
-/* Types of a script that was on this state before: what is left of their objects
- * keeps them. */
+static bool is_type_name(lua_State *L, int index) {
+  return lua_type(L, index) == LUA_TSTRING &&
+         strncmp(lua_tostring(L, index), "dewar.", 6) == 0;
+}
+
+/* Takes our types out of the registry: a new script makes its own. */
 static void forget_types(lua_State *L) {
-  lua_pushnil(L);
-  while (lua_next(L, LUA_REGISTRYINDEX)) {
+  for (lua_pushnil(L); lua_next(L, LUA_REGISTRYINDEX);) {
     lua_pop(L, 1);
-    const char *name =
-        lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-    if (strncmp(name, "dewar.", 6) != 0) continue;
+    if (!is_type_name(L, -1)) continue;
     lua_pushvalue(L, -1);
     lua_pushnil(L);
     lua_rawset(L, LUA_REGISTRYINDEX);
@@ -156,15 +157,72 @@ int dw_engine_open(dewar_runtime *rt, void *state) {
 
 /* --- Closing --------------------------------------------------------------*/
 
-static int close_main(lua_State *L) {
-  dw_script *s = lua_touserdata(L, 1);
-  dw_preload_close(L, s);
-  return 0;
-}
-
 static void unref(dw_script *s, int *ref) {
   luaL_unref(s->L, LUA_REGISTRYINDEX, *ref);
   *ref = LUA_NOREF;
+}
+
+/* Moves our types from the registry to a new table with weak values, which is
+ * pushed. */
+static void take_types(lua_State *L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  int types = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, LUA_REGISTRYINDEX); lua_pop(L, 1)) {
+    if (!is_type_name(L, -2) || !lua_istable(L, -1)) continue;
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, types);
+  }
+  forget_types(L);
+}
+
+static void put_types_back(lua_State *L) {
+  int types = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, types);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, LUA_REGISTRYINDEX);
+  }
+}
+
+/* What the host's scripts don't hold goes at once. Objects need their types to
+ * be finalized; types, which hold the script, go when they have no objects. */
+static int collect(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT);
+  lua_gc(L, LUA_GCCOLLECT);
+  take_types(L);
+  lua_gc(L, LUA_GCCOLLECT);
+  lua_gc(L, LUA_GCCOLLECT);
+  put_types_back(L);
+  return 0;
+}
+
+static int put_back(lua_State *L) {
+  dw_preload_close(L, lua_touserdata(L, 1));
+  return 0;
+}
+
+static void call_protected(lua_State *L, lua_CFunction fn, dw_script *s) {
+  if (!lua_checkstack(L, 4)) return;
+  lua_pushcfunction(L, fn);
+  lua_pushlightuserdata(L, s);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+/* Leaves a host's state as it was. */
+static void leave(dw_script *s) {
+  lua_State *L = s->L;
+  call_protected(L, put_back, s);
+  unref(s, &s->loaded);
+  unref(s, &s->module);
+  unref(s, &s->saved);
+  unref(s, &s->classes);
+  dw_script_forget(s);
+  call_protected(L, collect, NULL);
 }
 
 void dw_engine_close(dw_script *s) {
@@ -184,20 +242,7 @@ void dw_engine_close(dw_script *s) {
     dw_warnings_free(warnings);
     return;
   }
-  if (lua_checkstack(L, 4)) {
-    lua_pushcfunction(L, close_main);
-    lua_pushlightuserdata(L, s);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
-  }
-  unref(s, &s->loaded);
-  unref(s, &s->module);
-  unref(s, &s->saved);
-  unref(s, &s->classes);
-  dw_script_forget(s);
-  /* What the host's scripts don't hold goes at once: finalizers in the first
-   * cycle, their objects and the script in the second. */
-  lua_gc(L, LUA_GCCOLLECT);
-  lua_gc(L, LUA_GCCOLLECT);
+  leave(s);
 }
 
 void dw_script_shutdown(dw_script *s) {

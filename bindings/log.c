@@ -210,7 +210,7 @@ static int set_format(lua_State *L, const dw_lua_log *log) {
 
 static dw_lua_log *check_log(lua_State *L) {
   dw_lua_log *log = dw_script_of(L)->lua_log;
-  if (!log) dw_misuse(L, "the log's runtime has been freed");
+  if (!log) dw_misuse(L, "Dewar's runtime has been closed");
   return log;
 }
 
