@@ -25,8 +25,7 @@ local function converters(app_core)
   return setmetatable({}, {
     __index = known,
     __newindex = function(_, name, converter)
-      local ok, message = pcall(app_core.add_converter, app_core, name, converter)
-      if not ok then error(message, 2) end
+      options.call(2, app_core.add_converter, app_core, name, converter)
       known[name] = converter
     end,
     __pairs = function() return next, known end,
@@ -49,7 +48,7 @@ function App.new(opts)
     _url_build_error_handlers = {},
   }, App)
   self._core = core.app_new(self)
-  self.config = config.new(self._core, opts.config)
+  self.config = config.new(self._core, opts.config, 2)
   self.url_map = {
     converters = converters(self._core),
     rules = function() return self._core:rules() end,
@@ -75,8 +74,7 @@ function App:_add_core_rule(rule, opts, view, scope, level)
   local route = Scaffold.route_options(opts, view)
   route.view = Scaffold.redirect_view(route, view)
   route.rule, route.scope = rule, scope
-  local ok, message = pcall(self._core.add_route, self._core, route)
-  if not ok then error(message, level + 1) end
+  options.call(level + 1, self._core.add_route, self._core, route)
 end
 
 function App:_add_rule(rule, opts, view, level)

@@ -2,6 +2,7 @@
 --- wrong type raises where it is written; unknown keys are the user's own.
 
 local core = require "dewar.core"
+local options = require "dewar.options"
 
 local M = {}
 
@@ -33,16 +34,20 @@ local TYPES = {
 
 local methods = {}
 
+--- What is wrong with a key is the mistake of who called the caller.
+local function assign(config, mapping, level)
+  for key, value in pairs(mapping) do
+    options.call(level + 1, function() config[key] = value end)
+  end
+end
+
 --- Sets every key of a table.
 ---@param mapping table
 function methods:from_mapping(mapping)
   if type(mapping) ~= "table" then
     error("from_mapping takes a table; got a " .. type(mapping), 2)
   end
-  for key, value in pairs(mapping) do
-    local ok, message = pcall(function() self[key] = value end)
-    if not ok then error((message:gsub("^[^:]+:%d+: ", "")), 2) end
-  end
+  assign(self, mapping, 2)
 end
 
 local function read_lua(path)
@@ -82,8 +87,9 @@ end
 --- The settings of an app, backed by its core.
 ---@param app_core table
 ---@param initial table?
+---@param level integer of whose mistake a wrong initial key is
 ---@return table
-function M.new(app_core, initial)
+function M.new(app_core, initial, level)
   local values = {}
   local config
 
@@ -95,8 +101,7 @@ function M.new(app_core, initial)
     if wanted and value ~= nil and type(value) ~= wanted then
       error(("config.%s is a %s; got a %s"):format(key, wanted, type(value)), 3)
     end
-    local ok, message = pcall(app_core.configure, app_core, key, value)
-    if not ok then error(message, 3) end
+    options.call(3, app_core.configure, app_core, key, value)
     values[key] = value
     if key == "TESTING" or key == "PROPAGATE_EXCEPTIONS" then
       local propagate = values.PROPAGATE_EXCEPTIONS
@@ -116,7 +121,7 @@ function M.new(app_core, initial)
     __pairs = function() return next, values end,
   })
   for key, value in pairs(DEFAULTS) do set(key, value) end
-  if initial then config:from_mapping(initial) end
+  if initial then assign(config, initial, level + 1) end
   return config
 end
 

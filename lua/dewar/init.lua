@@ -4,6 +4,7 @@
 local core = require "dewar.core"
 local App = require "dewar.app"
 local Blueprint = require "dewar.blueprint"
+local options = require "dewar.options"
 local url = require "dewar.url"
 local views = require "dewar.views"
 
@@ -63,9 +64,7 @@ function dewar.redirect(location, status)
   end
   local link = location:gsub("[&<>\"']", ESCAPES)
   local page = "<!doctype html>\n<title>Redirecting</title>\n<p>Go to <a href=\"" .. link .. "\">" .. link .. "</a>.\n"
-  local ok, response = pcall(core.response, page, status, { Location = location })
-  if not ok then error(response, 2) end
-  return response
+  return (options.call(2, core.response, page, status, { Location = location }))
 end
 
 --- The value of a field that a request must have, converted; else a 400 that

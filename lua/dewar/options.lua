@@ -59,4 +59,15 @@ function M.check(method, opts, names, level)
   return copy
 end
 
+--- Calls f; an error with a message is raised again at the level of the
+--- caller's caller, whose mistake it is.
+---@param level integer
+function M.call(level, f, ...)
+  local results = table.pack(pcall(f, ...))
+  if results[1] then return table.unpack(results, 2, results.n) end
+  local err = results[2]
+  if type(err) == "string" then err = err:gsub("^[^:\n]+:%d+: ", "") end
+  error(err, level + 1)
+end
+
 return M

@@ -57,7 +57,7 @@ end
 --- The view and the options of a route call, in either order of the call.
 local function arguments(method, self, rule, opts, view, level)
   self:_check_setup(method, level + 1)
-  if view == nil and callable(opts) or type(opts) == "thread" then
+  if view == nil and opts ~= nil and (callable(opts) or type(opts) ~= "table") then
     opts, view = nil, opts
   end
   if type(rule) ~= "string" then
