@@ -12,6 +12,9 @@
 
 #include "base/error.h"
 
+/* In dw_loop_deinit: enough for what was closed just before. */
+enum { LAST_DRAINS = 8 };
+
 /* --- Deferred calls -------------------------------------------------------*/
 
 void dw_deferred_init(dw_deferred *d, dw_deferred_cb cb, void *data) {
@@ -215,6 +218,7 @@ static void close_own(dw_loop *loop) {
 void dw_loop_deinit(dw_loop *loop) {
   assert(loop->running == 0);
   run_posts(loop, take_posts(loop, true));
+  for (int i = 0; i < LAST_DRAINS; i++) drain(loop);
   close_handle(loop, (uv_handle_t *)&loop->wake);
   close_handle(loop, (uv_handle_t *)&loop->tick);
   close_handle(loop, (uv_handle_t *)&loop->prepare);

@@ -93,8 +93,9 @@ struct dw_loop {
  * unreferenced: they don't keep a host's uv_run alive. But an active dw_timer
  * or a queued deferred does (tick and idle are referenced while needed). */
 int dw_loop_init(dw_loop *loop, uv_loop_t *uv, dw_allocator *a, dw_log *log);
-/* Closes the internal handles and turns the loop until they are closed. All
- * timers and deferreds must be stopped. A host's loop is left open. */
+/* Closes the internal handles and turns the loop until they are closed. What is
+ * deferred still runs (the end of an in-memory stream's close, say); all timers
+ * must be stopped. A host's loop is left open. */
 void dw_loop_deinit(dw_loop *loop);
 
 /* Milliseconds on the loop's clock: uv_now, or the virtual one. */
