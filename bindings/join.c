@@ -76,12 +76,16 @@ static void watch(lua_State *L, dw_join *j, int index) {
   }
 }
 
-static void leave(dw_join *j) {
-  for (int i = 0; i < j->count; i++) dw_list_remove(&j->items[i].waiter.node);
-}
-
+/* When the state is closed this comes before the end of who waits, who then
+ * goes on without the tasks. */
 static int join_gc(lua_State *L) {
-  leave(luaL_checkudata(L, 1, JOIN_TYPE));
+  dw_join *j = luaL_checkudata(L, 1, JOIN_TYPE);
+  for (int i = 0; i < j->count; i++) {
+    dw_list_remove(&j->items[i].waiter.node);
+    j->items[i].task = NULL;
+  }
+  if (j->running > 0) dw_wake_up(j->wake);
+  j->running = 0;
   return 0;
 }
 

@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* dewar.timeout and dewar.shield: stretches of a task that notice more, or
  * less, than the task around them. Both run their function in place. A scope is
- * a userdata on the stack of its call, linked to the task while that lasts.
+ * linked to the task while that lasts; its box is on the stack of the call.
  * When the time is up, waits inside raise dewar.Cancelled, and timeout turns it
  * into a TimeoutError at its end; so an inner timeout can't take an outer one's
  * for its own. Thread: the loop's. */
 #include "bindings/task_private.h"
 
-#define SCOPE_TYPE "dewar.scope"
+#define BOX_TYPE "dewar.scope"
 
+typedef struct box {
+  dw_task_scope *scope; /* NULL: over */
+} box;
+
+/* Owner: the task. A coroutine that is dropped inside of a scope leaves it to
+ * the end of the task. */
 struct dw_task_scope {
-  dw_task *task; /* NULL: over */
+  dw_task *task;
+  box *box; /* NULL: collected */
   dw_task_scope *outer, *inner;
   lua_State *L; /* the coroutine that opened it */
   dw_timer timer;
@@ -67,14 +74,14 @@ static void timer_cb(dw_timer *timer) {
 
 static void close_scope(dw_task_scope *sc) {
   dw_task *t = sc->task;
-  if (!t) return;
   dw_timer_stop(t->script->loop, &sc->timer);
   if (sc->inner)
     sc->inner->outer = sc->outer;
   else
     t->scopes = sc->outer;
   if (sc->outer) sc->outer->inner = sc->inner;
-  sc->task = NULL;
+  if (sc->box) sc->box->scope = NULL;
+  dw_free(t->script->alloc, sc, sizeof(*sc));
   if (!dw_task_interrupted(t)) t->refusals = 0;
 }
 
@@ -82,29 +89,31 @@ void dw_scopes_forget(dw_task *t) {
   while (t->scopes) close_scope(t->scopes);
 }
 
-/* Puts a new scope at 1 and the message handler at 2, below the function and
- * its arguments. */
+/* Puts a new scope's box at 1 and the message handler at 2, below the function
+ * and its arguments. */
 static dw_task_scope *open_scope(lua_State *L, dw_script *s, bool shield) {
   dw_task *t = dw_task_here(s);
   luaL_checkstack(L, 4, NULL);
-  dw_task_scope *sc = lua_newuserdatauv(L, sizeof(*sc), 0);
-  *sc = (dw_task_scope){.L = L, .shield = shield};
+  box *b = lua_newuserdatauv(L, sizeof(*b), 0);
+  b->scope = NULL;
+  luaL_setmetatable(L, BOX_TYPE);
+  dw_task_scope *sc = dw_alloc(s->alloc, sizeof(*sc));
+  if (!sc) luaL_error(L, "not enough memory");
+  *sc = (dw_task_scope){.task = t, .box = b, .L = L, .shield = shield};
   dw_timer_init(&sc->timer, timer_cb, sc);
-  luaL_setmetatable(L, SCOPE_TYPE);
-  lua_insert(L, 1);
-  lua_pushcfunction(L, dw_traceback_handler);
-  lua_insert(L, 2);
-  sc->task = t;
+  b->scope = sc;
   sc->outer = t->scopes;
   if (sc->outer) sc->outer->inner = sc;
   t->scopes = sc;
+  lua_insert(L, 1);
+  lua_pushcfunction(L, dw_traceback_handler);
+  lua_insert(L, 2);
   return sc;
 }
 
-/* A coroutine that was dropped inside a scope has left it. */
-static int scope_gc(lua_State *L) {
-  dw_task_scope *sc = luaL_checkudata(L, 1, SCOPE_TYPE);
-  if (dw_script_of(L)->tasks) close_scope(sc);
+static int box_gc(lua_State *L) {
+  box *b = luaL_checkudata(L, 1, BOX_TYPE);
+  if (b->scope) b->scope->box = NULL;
   return 0;
 }
 
@@ -118,11 +127,11 @@ static bool is_cancelled(lua_State *L, dw_script *s, int index) {
 static int timeout_end(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   dw_script *s = dw_script_of(L);
-  dw_task_scope *sc = lua_touserdata(L, 1);
+  dw_task_scope *sc = ((box *)lua_touserdata(L, 1))->scope;
   dw_task *t = dw_task_here(s);
   bool returned = status == LUA_OK || status == LUA_YIELD;
-  bool fired = sc->fired, delivered = sc->delivered;
-  close_scope(sc);
+  bool fired = sc && sc->fired, delivered = sc && sc->delivered;
+  if (sc) close_scope(sc);
   luaL_checkstack(L, 8, NULL);
   if (!s->tasks) return returned ? lua_gettop(L) - 2 : lua_error(L);
   if (returned && !delivered) return lua_gettop(L) - 2;
@@ -150,7 +159,8 @@ static int shield_end(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   dw_script *s = dw_script_of(L);
   dw_task *t = dw_task_here(s);
-  close_scope(lua_touserdata(L, 1));
+  dw_task_scope *sc = ((box *)lua_touserdata(L, 1))->scope;
+  if (sc) close_scope(sc);
   if (status != LUA_OK && status != LUA_YIELD) return dw_rethrow(L, s);
   /* One that the caller knows of already doesn't keep it from cleaning up. */
   if (t && has_news(t)) return dw_raise_cancelled(L, t);
@@ -167,13 +177,13 @@ static int shield(lua_State *L) {
   return shield_end(L, status, 0);
 }
 
-static const luaL_Reg metamethods[] = {{"__gc", scope_gc}, {NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__gc", box_gc}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
     {"timeout", dw_timeout}, {"shield", shield}, {NULL, NULL}};
 
 void dw_scope_open_types(lua_State *L, dw_script *s) {
-  dw_script_type(L, s, SCOPE_TYPE, NULL, metamethods);
+  dw_script_type(L, s, BOX_TYPE, NULL, metamethods);
 }
 
 void dw_scope_functions(lua_State *L, dw_script *s) {
