@@ -63,11 +63,20 @@ static const dw_http_events events = {
     .closed_cb = closed_cb,
 };
 
-/* SHUTDOWN_TIMEOUT is over. */
-static void deadline_cb(dw_timer *timer) {
-  dw_server *s = timer->data;
+/* Ends what runs, whether or not a client's end would (CANCEL_ON_DISCONNECT),
+ * or has come before. */
+static void cut(dw_server *s) {
+  dw_list *all = &s->http.connections;
+  for (dw_list *n = all->next, *next; n != all; n = next) {
+    dw_connection *c = DW_CONTAINER(n, dw_connection, node);
+    next = n->next;
+    if (c->transaction) dw_exchange_cancel(dw_exchange_of(c->transaction));
+  }
   dw_http_cut(&s->http);
 }
+
+/* SHUTDOWN_TIMEOUT is over. */
+static void deadline_cb(dw_timer *timer) { cut(timer->data); }
 
 int dw_server_new(dw_server **out, dw_loop *loop, dw_app *app,
                   const dw_runner *runner) {
@@ -133,7 +142,7 @@ bool dw_server_idle(const dw_server *s) {
 
 void dw_server_stop(dw_server *s) {
   if (s->stopping) {
-    dw_http_cut(&s->http);
+    cut(s);
     return;
   }
   s->stopping = true;

@@ -17,7 +17,7 @@ static const char lua_app[] =
     "local dewar = require 'dewar'\n"
     "local app = dewar.app()\n"
     "app:get('/lua', function() return 'from Lua' end)\n"
-    "app:get('/sleep', function() dewar.sleep(60) return 'woken' end)\n"
+    "app:get('/sleep', function() dewar.sleep(3600) return 'woken' end)\n"
     "app:get('/nap', function() dewar.sleep(0.02) return 'woken' end)\n"
     "return app\n";
 
@@ -326,11 +326,11 @@ TEST(what_outlives_the_shutdown_timeout_is_cancelled) {
                     "local app = dewar.app()\n"
                     "app.config.SHUTDOWN_TIMEOUT = 0.02\n"
                     "app.config.CANCEL_ON_DISCONNECT = false\n"
-                    "app:get('/sleep', function() dewar.sleep(60) end)\n"
+                    "app:get('/sleep', function() dewar.sleep(3600) end)\n"
                     "dewar.spawn(function()\n"
                     "  local _ <close> = setmetatable({}, { __close =\n"
                     "    function() dewar.log.info('task closed') end })\n"
-                    "  dewar.sleep(60)\n"
+                    "  dewar.sleep(3600)\n"
                     "end)\n"
                     "return app\n") == 0);
   reply r = {0};
@@ -542,7 +542,7 @@ TEST(freeing_cancels_what_runs_and_its_teardown_still_happens) {
   REQUIRE(host_load(&h,
                     "local dewar = require 'dewar'\n"
                     "local app = dewar.app()\n"
-                    "app:get('/sleep', function() dewar.sleep(60) end)\n"
+                    "app:get('/sleep', function() dewar.sleep(3600) end)\n"
                     "app:teardown_request(function(req)\n"
                     "  dewar.sleep(0.002)\n"
                     "  dewar.log.info('teardown of ' .. req.path)\n"
@@ -573,7 +573,7 @@ TEST(freeing_ends_tasks_and_closes_what_they_hold) {
                         "dewar.spawn(function()\n"
                         "  local _ <close> = setmetatable({}, { __close =\n"
                         "    function() dewar.log.info('closed') end })\n"
-                        "  dewar.sleep(60)\n"
+                        "  dewar.sleep(3600)\n"
                         "end)\n"
                         "return dewar.app()\n") == 0);
   dewar_poll(h.rt);
