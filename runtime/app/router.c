@@ -102,8 +102,8 @@ int dw_router_add_converter(dw_router *r, const dw_converter *c,
   size_t cap = r->converters_cap;
   dw_converter *copy = dw_pool_alloc(&r->pool, sizeof *copy);
   dw_slice name = dw_pool_copy(&r->pool, c->name);
-  const dw_converter **list = dw_pool_grown(&r->pool, r->converters,
-                                            r->nconverters, &cap, sizeof *list);
+  const dw_converter **list = dw_pool_grown(
+      &r->pool, r->converters, r->nconverters, &cap, sizeof(dw_converter *));
   if (!copy || !name.ptr || !list) {
     dw_pool_rollback(&r->pool, mark);
     return DW_ENOMEM;

@@ -211,7 +211,7 @@ static int place(dw_router *r, dw_rule *rule, dw_buffer *message) {
     if (rc < 0) return rc;
   }
   dw_rule **rules =
-      dw_pool_grown(&r->pool, r->rules, r->nrules, &cap, sizeof *rules);
+      dw_pool_grown(&r->pool, r->rules, r->nrules, &cap, sizeof(dw_rule *));
   if (!rules ||
       plan_group(&r->pool, &r->endpoints, rule->endpoint, &endpoint) < 0 ||
       plan_group(&r->pool, &r->texts, rule->text, &text) < 0)

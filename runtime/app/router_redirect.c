@@ -92,9 +92,9 @@ static bool same_names(const dw_rule *a, const dw_rule *b) {
 
 /* Whether `other` is where a request that matched rule should go. */
 static bool is_better(const dw_rule *other, const dw_rule *rule) {
-  if (other->alias || other->websocket != rule->websocket) return false;
-  if (rule->alias) return true;
-  return other->nextras > 0 && !other->build_only && same_names(other, rule);
+  if (other->alias || other->build_only || other->websocket != rule->websocket)
+    return false;
+  return rule->alias || (other->nextras > 0 && same_names(other, rule));
 }
 
 /* Appends the URL of another rule, if it leads to this host and not to where

@@ -48,8 +48,10 @@ static size_t distance(dw_slice a, dw_slice b) {
 void dw_text_guess_offer(dw_text_guess *g, dw_slice candidate) {
   if (g->wanted.len > NAME_MAX_LENGTH || candidate.len > NAME_MAX_LENGTH)
     return;
-  size_t longer = g->wanted.len > candidate.len ? g->wanted.len : candidate.len;
+  bool shorter = candidate.len < g->wanted.len;
+  size_t longer = shorter ? g->wanted.len : candidate.len;
   size_t far = (longer + 2) / 3;
+  if (longer - (shorter ? candidate.len : g->wanted.len) > far) return;
   size_t off = distance(g->wanted, candidate);
   if (off > far || (g->best.len > 0 && off >= g->distance)) return;
   g->best = candidate;

@@ -150,7 +150,8 @@ static size_t left_over(const url *u, const dw_named_value **list) {
 static int append_query(const url *u) {
   size_t most = u->values.count;
   if (most == 0) return 1;
-  const dw_named_value **list = dw_alloc(u->out->alloc, most * sizeof *list);
+  const dw_named_value **list =
+      dw_alloc(u->out->alloc, most * sizeof(dw_named_value *));
   if (!list) return DW_ENOMEM;
   dw_buffer scratch;
   dw_buffer_init(&scratch, u->out->alloc, 0);
@@ -159,7 +160,7 @@ static int append_query(const url *u) {
   for (size_t i = 0; i < count && rc > 0; i++)
     rc = append_pair(u, list[i], i == 0 ? '?' : '&', &scratch);
   dw_buffer_deinit(&scratch);
-  dw_free(u->out->alloc, list, most * sizeof *list);
+  dw_free(u->out->alloc, list, most * sizeof(dw_named_value *));
   return rc;
 }
 

@@ -5,8 +5,7 @@
 
 #include "router_fixture.h"
 
-/* --- A slash at the end
- * -----------------------------------------------------*/
+/* --- A slash at the end ----------------------------------------------------*/
 
 TEST(adds_a_missing_slash_where_the_method_would_match) {
   fixture f;
@@ -69,8 +68,7 @@ TEST(accepts_both_forms_where_slashes_are_not_strict) {
   teardown(&f);
 }
 
-/* --- Several slashes
- * --------------------------------------------------------*/
+/* --- Several slashes -------------------------------------------------------*/
 
 TEST(merges_slashes_where_that_matches) {
   fixture f;
@@ -136,8 +134,7 @@ TEST(merges_slashes_on_hosts) {
   teardown(&f);
 }
 
-/* --- Other hosts
- * ------------------------------------------------------------*/
+/* --- Other hosts -----------------------------------------------------------*/
 
 TEST(never_redirects_to_another_host) {
   fixture f;
@@ -179,8 +176,7 @@ TEST(keeps_values_in_redirect_to_from_naming_a_host) {
   teardown(&f);
 }
 
-/* --- redirect_to
- * ------------------------------------------------------------*/
+/* --- redirect_to -----------------------------------------------------------*/
 
 TEST(redirects_to_a_url_with_the_values) {
   fixture f;
@@ -207,8 +203,7 @@ TEST(redirects_to_a_url_with_the_values) {
   teardown(&f);
 }
 
-/* --- Defaults
- * ---------------------------------------------------------------*/
+/* --- Defaults --------------------------------------------------------------*/
 
 TEST(redirects_a_default_value_to_the_shorter_rule) {
   fixture f;
@@ -272,8 +267,7 @@ TEST(redirects_defaults_only_within_the_host) {
   teardown(&f);
 }
 
-/* --- Aliases
- * ----------------------------------------------------------------*/
+/* --- Aliases ---------------------------------------------------------------*/
 
 TEST(redirects_an_alias_to_the_main_rule) {
   fixture f;
@@ -303,5 +297,9 @@ TEST(answers_an_alias_itself_where_there_is_no_url_to_go_to) {
   CHECK_ROUTE(&f, "POST /a/1", "method x='1'");
   CHECK_ROUTE(&f, "GET /a/1", "-> /b/1");
   CHECK_ROUTE(&f, "GET /a/..", "method x='..'");
+  ADD(&f, "/c/", NAMED("built"), .alias = true);
+  ADD(&f, "/c", NAMED("built"), .build_only = true);
+  CHECK_ROUTE(&f, "GET /c", "-> /c/");
+  CHECK_ROUTE(&f, "GET /c/", "built");
   teardown(&f);
 }
