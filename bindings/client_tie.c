@@ -47,8 +47,9 @@ bool dw_tie_satisfied(const dw_lua_client *c) {
   return false;
 }
 
+/* A wake that nobody waits for may be of a task that is gone. */
 static void wake_satisfied(dw_lua_client *c) {
-  if (dw_tie_satisfied(c)) dw_wake_up(c->wake);
+  if (c->want != DW_WANT_NOTHING && dw_tie_satisfied(c)) dw_wake_up(c->wake);
 }
 
 static void quiet_cb(dw_deferred *d) {
