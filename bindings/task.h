@@ -24,7 +24,7 @@ typedef enum dw_task_status {
 
 /* What a task works for; children inherit it. */
 typedef struct dw_context {
-  struct dw_exchange *exchange; /* NULL: no request */
+  struct dewar_exchange *exchange; /* NULL: no request */
   struct dw_lua_app *app;       /* NULL: no app */
 } dw_context;
 

@@ -51,7 +51,7 @@ struct dw_observer {
   bool propagates; /* unhandled errors go to it rather than into a 500 */
 };
 
-struct dw_exchange {
+struct dewar_exchange {
   dw_transaction http; /* first: the connection allocates the whole */
   dw_app *app;
   dw_server *server;

@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "base/slice.h"
 
-typedef struct dw_exchange dw_exchange;
+typedef struct dewar_exchange dw_exchange; /* the same as outside */
 typedef struct dw_handler dw_handler;
 typedef struct dw_scope dw_scope;
 
