@@ -12,7 +12,10 @@ local views = require "dewar.views"
 local dewar = {}
 
 for name, value in pairs(core) do dewar[name] = value end
-for _, internal in ipairs { "app_new", "client_open", "is_error_class", "has_request", "ensure_sync" } do
+for _, internal in ipairs {
+  "app_new", "client_open", "clock_advance", "clock_virtual", "debug_counts", "ensure_sync",
+  "has_request", "is_error_class",
+} do
   dewar[internal] = nil
 end
 
