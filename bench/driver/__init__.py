@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The benchmark's driver; scripts/bench runs it."""
