@@ -78,8 +78,7 @@ static inline int add_rule(fixture *f, dw_rule_options options) {
     CHECK_SLICE(dw_buffer_slice(&(f)->message), want);                         \
   } while (0)
 
-/* --- Answers
- * ----------------------------------------------------------------*/
+/* --- Answers ---------------------------------------------------------------*/
 
 #define say(f, ...) dw_buffer_printf(&(f)->text, __VA_ARGS__)
 
@@ -188,8 +187,7 @@ static inline dw_slice answer_to(fixture *f, const char *request) {
                DW_FMT(route_got), (want));                                     \
   } while (0)
 
-/* --- Values
- * -----------------------------------------------------------------*/
+/* --- Values ----------------------------------------------------------------*/
 
 #define STRING_VALUE(text)                                                     \
   ((dw_value){.kind = DW_VALUE_STRING, .as.string = dw_slice_str(text)})
@@ -208,8 +206,7 @@ static inline dw_slice answer_to(fixture *f, const char *request) {
   .values = (dw_named_value[]){__VA_ARGS__},                                   \
   .nvalues = sizeof((dw_named_value[]){__VA_ARGS__}) / sizeof(dw_named_value)
 
-/* --- URLs
- * -------------------------------------------------------------------*/
+/* --- URLs ------------------------------------------------------------------*/
 
 #define URL(name, ...)                                                         \
   ((dw_url_options){.endpoint = dw_slice_str(name),                            \

@@ -5,8 +5,7 @@
 
 #include "router_fixture.h"
 
-/* --- Order
- * ------------------------------------------------------------------*/
+/* --- Order -----------------------------------------------------------------*/
 
 TEST(finds_static_rules_and_the_root) {
   fixture f;
@@ -113,8 +112,7 @@ TEST(splits_a_segment_among_several_variables) {
   teardown(&f);
 }
 
-/* --- Paths
- * ------------------------------------------------------------------*/
+/* --- Paths -----------------------------------------------------------------*/
 
 TEST(lets_a_path_span_segments_at_the_end_and_in_the_middle) {
   fixture f;
@@ -177,8 +175,7 @@ TEST(mixes_a_path_and_other_variables_in_one_part) {
   teardown(&f);
 }
 
-/* --- Encoding
- * ---------------------------------------------------------------*/
+/* --- Encoding --------------------------------------------------------------*/
 
 TEST(splits_before_it_decodes) {
   fixture f;
@@ -243,8 +240,7 @@ TEST(decodes_a_path_but_keeps_what_would_look_like_a_separator) {
   CHECK_INT(a.used, 0);
 }
 
-/* --- Methods
- * ----------------------------------------------------------------*/
+/* --- Methods ---------------------------------------------------------------*/
 
 TEST(answers_a_wrong_method_with_what_all_rules_of_the_path_allow) {
   fixture f;
@@ -296,8 +292,7 @@ TEST(keeps_websocket_rules_and_others_apart) {
   teardown(&f);
 }
 
-/* --- Values
- * -----------------------------------------------------------------*/
+/* --- Values ----------------------------------------------------------------*/
 
 TEST(gives_variables_then_defaults_by_name_then_the_hosts) {
   fixture f;
@@ -325,8 +320,7 @@ TEST(has_room_for_many_variables) {
   teardown(&f);
 }
 
-/* --- Hosts
- * ------------------------------------------------------------------*/
+/* --- Hosts -----------------------------------------------------------------*/
 
 TEST(tries_rules_of_the_host_before_others) {
   fixture f;
@@ -376,8 +370,7 @@ TEST(puts_subdomain_rules_in_front_of_the_server_name) {
   teardown(&f);
 }
 
-/* --- Cost
- * -------------------------------------------------------------------*/
+/* --- Cost ------------------------------------------------------------------*/
 
 /* Fills a path of `count` segments "/a" and one more. */
 static char *long_request(size_t count, const char *last) {

@@ -9,8 +9,7 @@
 #define INT(name, n) PAIR(name, INT_VALUE(n))
 #define FLOAT(name, n) PAIR(name, FLOAT_VALUE(n))
 
-/* --- Values
- * -----------------------------------------------------------------*/
+/* --- Values ----------------------------------------------------------------*/
 
 TEST(encodes_values_per_segment) {
   fixture f;
@@ -183,8 +182,7 @@ TEST(asks_custom_converters_for_the_text) {
   teardown(&f);
 }
 
-/* --- The rule that is taken
- * -------------------------------------------------*/
+/* --- The rule that is taken ------------------------------------------------*/
 
 TEST(takes_the_rule_that_uses_most_values) {
   fixture f;
@@ -280,8 +278,7 @@ TEST(says_what_is_missing_or_which_endpoint_was_meant) {
   teardown(&f);
 }
 
-/* --- Query and anchor
- * -------------------------------------------------------*/
+/* --- Query and anchor ------------------------------------------------------*/
 
 TEST(makes_a_query_of_what_is_left) {
   fixture f;
@@ -309,8 +306,7 @@ TEST(encodes_the_anchor) {
   teardown(&f);
 }
 
-/* --- Scheme and host
- * --------------------------------------------------------*/
+/* --- Scheme and host -------------------------------------------------------*/
 
 #define AT(text) .host = dw_slice_str(text)
 #define SERVER(text) .server_name = dw_slice_str(text)
@@ -395,8 +391,7 @@ TEST(prefers_a_rule_on_the_host_of_the_request) {
   teardown(&f);
 }
 
-/* --- There and back
- * ---------------------------------------------------------*/
+/* --- There and back --------------------------------------------------------*/
 
 TEST(takes_back_what_a_match_gave) {
   fixture f;

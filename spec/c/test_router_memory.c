@@ -5,8 +5,7 @@
 
 #include "router_fixture.h"
 
-/* --- Adding
- * -----------------------------------------------------------------*/
+/* --- Adding ----------------------------------------------------------------*/
 
 static int take_any(const dw_converter *c, dw_slice text,
                     const dw_converter_arg *args, size_t nargs, dw_value *out) {
@@ -87,8 +86,7 @@ TEST(is_unchanged_by_a_failed_add) {
   teardown(&f);
 }
 
-/* --- Matching
- * ---------------------------------------------------------------*/
+/* --- Matching --------------------------------------------------------------*/
 
 static int match_some(dw_allocator *a, void *data) {
   static const char *const requests[] = {
@@ -133,8 +131,7 @@ TEST(reports_it_when_a_match_runs_out_of_memory) {
   teardown(&f);
 }
 
-/* --- Building
- * ---------------------------------------------------------------*/
+/* --- Building --------------------------------------------------------------*/
 
 static int build_some(dw_allocator *a, void *data) {
   const dw_url_options options[] = {

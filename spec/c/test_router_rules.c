@@ -5,8 +5,7 @@
 
 #include "router_fixture.h"
 
-/* --- Syntax
- * -----------------------------------------------------------------*/
+/* --- Syntax ----------------------------------------------------------------*/
 
 TEST(says_what_is_wrong_with_a_rule_and_where) {
   fixture f;
@@ -176,8 +175,7 @@ TEST(says_what_is_wrong_with_a_host) {
   teardown(&f);
 }
 
-/* --- Converters
- * -------------------------------------------------------------*/
+/* --- Converters ------------------------------------------------------------*/
 
 TEST(counts_the_characters_of_strings) {
   fixture f;
@@ -350,8 +348,7 @@ TEST(passes_arguments_to_custom_converters_with_their_kinds) {
   teardown(&f);
 }
 
-/* --- Rules that collide
- * -----------------------------------------------------*/
+/* --- Rules that collide ----------------------------------------------------*/
 
 #define CHECK_TAKEN(f, want, ...)                                              \
   do {                                                                         \
@@ -415,8 +412,7 @@ TEST(counts_automatic_methods_as_free) {
   teardown(&f);
 }
 
-/* --- Asking
- * -----------------------------------------------------------------*/
+/* --- Asking ----------------------------------------------------------------*/
 
 TEST(tells_what_was_added) {
   fixture f;

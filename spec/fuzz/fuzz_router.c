@@ -23,8 +23,7 @@ static void must(bool condition) {
   if (!condition) abort();
 }
 
-/* --- Converters of the user's
- * -----------------------------------------------*/
+/* --- Converters of the user's ----------------------------------------------*/
 
 /* Takes texts of an even length, as they are. */
 static int even_value(const dw_converter *c, dw_slice text,
@@ -71,8 +70,7 @@ static void xs_release(const dw_converter *c, dw_value *value) {
   --*(long *)c->data;
 }
 
-/* --- Rules
- * ------------------------------------------------------------------*/
+/* --- Rules -----------------------------------------------------------------*/
 
 typedef struct fuzz {
   dw_allocator alloc;
@@ -184,8 +182,7 @@ static void add(fuzz *f, dw_slice line) {
   must(dw_router_count(f->router) == f->nrules);
 }
 
-/* --- Requests
- * ---------------------------------------------------------------*/
+/* --- Requests --------------------------------------------------------------*/
 
 static bool is_local(dw_slice location) {
   if (location.len == 0 || location.ptr[0] != '/') return false;
@@ -333,8 +330,7 @@ static void parse_request(fuzz *f, dw_slice line) {
   if (!memchr(line.ptr, '?', line.len)) request(f, q);
 }
 
-/* --- Input
- * ------------------------------------------------------------------*/
+/* --- Input -----------------------------------------------------------------*/
 
 static dw_slice next_line(dw_slice *text) {
   const char *end = text->len ? memchr(text->ptr, '\n', text->len) : NULL;
