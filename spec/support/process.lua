@@ -55,8 +55,8 @@ end
 ---@param words string[]
 function M.start(words)
   local folder = M.folder()
-  local script = ([[cd %s; (sh -c 'echo $$ >pid; exec "$@"' sh %s >out 2>err
-    echo $? >code.part; mv code.part code) &]]):format(folder, command_line(words))
+  local script = ([[d=%s; (sh -c 'echo $$ >"$0"/pid; exec "$@"' $d %s >$d/out 2>$d/err
+    echo $? >$d/code.part; mv $d/code.part $d/code) &]]):format(folder, command_line(words))
   assert(os.execute(script))
   local self = setmetatable({ folder = folder, name = words[1] }, Process)
   self.pid = M.eventually("its process id", function()
