@@ -103,8 +103,10 @@ static int append_escaped(dw_buffer *out, const char *text, size_t len,
 
 static size_t skip_digits(const char *p) { return strspn(p, "0123456789"); }
 
-/* A number by the grammar of JSON: what only claims to be one is quoted. */
+/* A number by the grammar of JSON, or a boolean: what only claims to be one is
+ * quoted. */
 static bool is_number(const char *p) {
+  if (strcmp(p, "true") == 0 || strcmp(p, "false") == 0) return true;
   if (*p == '-') p++;
   size_t digits = skip_digits(p);
   if (digits == 0 || (*p == '0' && digits > 1)) return false;
