@@ -107,9 +107,18 @@ static void closed_cb(dw_stream *s) {
   if (!c->transaction) connection_free(c);
 }
 
+/* What is left of a body belongs to its transaction, which the parser writes
+ * trailers into: it goes when the body has ended, or nobody reads on. */
+void dw_connection_drained(dw_connection *c) {
+  dw_transaction *t = c->draining;
+  c->draining = NULL;
+  if (t) dw_transaction_free(t);
+}
+
 static void close_stream(dw_connection *c, bool reset) {
   if (c->state == DW_CONNECTION_CLOSED) return;
   c->state = DW_CONNECTION_CLOSED;
+  dw_connection_drained(c);
   c->reading = false;
   dw_timer_stop(c->http->loop, &c->timer);
   dw_deferred_cancel(&c->flusher);
@@ -139,6 +148,7 @@ void dw_connection_finish(dw_connection *c) {
   if (c->state == DW_CONNECTION_CLOSED || c->state == DW_CONNECTION_LINGER)
     return;
   c->state = DW_CONNECTION_FLUSH;
+  dw_connection_drained(c);
   dw_buffer_deinit(&c->in);
   if (dw_connection_flush(c) < 0) return;
   if (c->stream->queued) {
@@ -260,34 +270,46 @@ int dw_connection_open(dw_http *h, dw_stream *s, dw_connection **out) {
   return 0;
 }
 
+/* The connection is as good as new, but for what the body may leave behind. */
+static void go_on(dw_connection *c, dw_transaction *t) {
+  const dw_limits *limits = c->http->limits;
+  if (t->body.ended) {
+    dw_transaction_free(t);
+    c->state = DW_CONNECTION_HEAD;
+    dw_connection_deadline(c, limits->keep_alive_timeout);
+  } else {
+    dw_buffer_deinit(&t->body.data);
+    c->transaction = NULL;
+    c->draining = t;
+    c->drained = 0;
+    c->state = DW_CONNECTION_DRAIN;
+    dw_connection_deadline(c, limits->body_timeout);
+  }
+  if (!c->processing) dw_connection_input(c);
+}
+
 void dw_transaction_end(dw_transaction *t) {
   dw_connection *c = t->connection;
-  bool unfinished = t->reply != DW_REPLY_DONE;
+  bool done = t->reply == DW_REPLY_DONE;
   /* Without its last chunk or its full length an answer is seen to be cut; one
    * that the close would end needs a reset. */
   bool cut = t->reply == DW_REPLY_CUT && t->framing != DW_FRAMING_CLOSE;
-  bool body_open = !t->body.ended;
-  bool hopeless = t->body.failed || t->body.continue_due ||
-                  t->body.received > DW_DRAIN_MAX;
+  bool hopeless = !t->body.ended && (t->body.failed || t->body.continue_due ||
+                                     t->body.received > DW_DRAIN_MAX);
+  if (c->state != DW_CONNECTION_CLOSED && done && !hopeless && !c->ended &&
+      c->keep_alive && !c->http->stopping) {
+    go_on(c, t);
+    return;
+  }
   dw_transaction_free(t);
-  if (c->state == DW_CONNECTION_CLOSED) {
-    if (!c->stream) connection_free(c);
-    return;
+  if (c->state != DW_CONNECTION_CLOSED) {
+    if (done || cut)
+      dw_connection_finish(c);
+    else
+      dw_connection_cut(c);
+  } else if (!c->stream) {
+    connection_free(c);
   }
-  if (unfinished && !cut) {
-    dw_connection_cut(c);
-    return;
-  }
-  if (cut || !c->keep_alive || c->http->stopping || (body_open && hopeless) ||
-      c->ended) {
-    dw_connection_finish(c);
-    return;
-  }
-  c->drained = 0;
-  c->state = body_open ? DW_CONNECTION_DRAIN : DW_CONNECTION_HEAD;
-  dw_connection_deadline(c, body_open ? c->http->limits->body_timeout
-                                      : c->http->limits->keep_alive_timeout);
-  if (!c->processing) dw_connection_input(c);
 }
 
 /* --- The end of them all ------------------------------------------------------ */

@@ -118,17 +118,19 @@ struct dw_connection {
   dw_stream *stream;
   dw_list node;
   dw_transaction *transaction;
+  dw_transaction *draining; /* in DRAIN: answered, its body has not ended */
   void *data; /* the owner's; NULL at first */
   /* Private from here on. */
   dw_parser parser;
   dw_buffer in;  /* what arrived and could not be used yet */
   dw_buffer out; /* what is to be sent at the next flush */
   size_t scanned; /* of in, by the parser */
-  dw_timer timer;
-  uint64_t deadline; /* UINT64_MAX: none */
+  dw_timer timer;          /* for the earlier one of ... */
+  uint64_t deadline;       /* what the state waits for; UINT64_MAX: none */
+  uint64_t write_deadline; /* the peer takes bytes; UINT64_MAX: none queued */
   dw_deferred flusher;
-  uint64_t drained;  /* bytes swallowed in DRAIN and LINGER */
-  size_t unsent;     /* of a write deadline: queued when it was set */
+  uint64_t drained; /* bytes swallowed behind an answer */
+  size_t unsent;    /* of what is queued, when write_deadline was set */
   uint8_t state;
   bool keep_alive;   /* after the current transaction */
   bool processing;   /* the input loop is on the stack */

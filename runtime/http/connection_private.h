@@ -10,6 +10,10 @@
 int dw_connection_flush(dw_connection *c);
 /* The state's deadline, from now; 0: none. */
 void dw_connection_deadline(dw_connection *c, uint64_t ms);
+/* More bytes were queued: the peer has to take some of all that is, in time. */
+void dw_connection_queued(dw_connection *c, size_t more);
+/* Between requests: the deadline of an idle connection. */
+void dw_connection_idle(dw_connection *c);
 /* Goes on with the bytes that are held. */
 void dw_connection_input(dw_connection *c);
 void dw_connection_read_cb(dw_stream *s, const char *bytes, ssize_t len);
@@ -21,6 +25,9 @@ void dw_connection_update_reading(dw_connection *c);
 void dw_connection_finish(dw_connection *c);
 /* Answers a malformed request; nothing behind it is ever read as another. */
 void dw_connection_reject(dw_connection *c, int status, const char *reason);
+
+/* The rest of an answered request's body has been swallowed, or won't be. */
+void dw_connection_drained(dw_connection *c);
 
 /* NULL without memory. */
 dw_transaction *dw_transaction_new(dw_connection *c);

@@ -97,6 +97,7 @@ static size_t input_drain(dw_connection *c, const char *bytes, size_t len) {
     done += used;
     c->drained += used;
     if (r == DW_PARSE_END) {
+      dw_connection_drained(c);
       c->state = DW_CONNECTION_HEAD;
       dw_connection_deadline(c, c->http->limits->keep_alive_timeout);
       return done;
