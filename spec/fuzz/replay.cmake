@@ -15,5 +15,7 @@ if(NOT DEWAR_BUILD_FUZZERS)
       RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/spec")
     dewar_test(fuzz.${name} $<TARGET_FILE:${target}>
       "${PROJECT_SOURCE_DIR}/spec/fuzz/corpus/${name}")
+    set_tests_properties(fuzz.${name} PROPERTIES ENVIRONMENT
+      "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1")
   endforeach()
 endif()
