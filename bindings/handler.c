@@ -363,16 +363,32 @@ typedef struct log_call {
   const char *where;
 } log_call;
 
+/* Without a heading or a link that nothing follows: what C raised has no calls
+ * to show. */
+static size_t trim(const char *text, size_t len) {
+  static const char *const ends[] = {"\n\t(a coroutine resumed by)",
+                                     "\nstack traceback:"};
+  for (size_t i = 0; i < 2; i++) {
+    size_t n = strlen(ends[i]);
+    if (len >= n && memcmp(text + len - n, ends[i], n) == 0) len -= n;
+  }
+  return len;
+}
+
 static int log_main(lua_State *L) {
   log_call *call = lua_touserdata(L, 1);
   dw_task *t = call->x->script;
+  size_t len;
   dw_slot_push(L, call->x, DW_SLOT_TRACEBACK);
   if (!lua_isstring(L, -1)) {
-    lua_pop(L, 1);
     dw_slot_push(L, call->x, DW_SLOT_ERROR);
     luaL_tolstring(L, -1, NULL);
   }
-  lua_pushfstring(L, "%s\n%s", call->where, lua_tostring(L, -1));
+  const char *text = lua_tolstring(L, -1, &len);
+  lua_pushstring(L, call->where);
+  lua_pushliteral(L, "\n");
+  lua_pushlstring(L, text, trim(text, len));
+  lua_concat(L, 3);
   dw_log_write(t->script->log, DEWAR_ERROR, lua_tostring(L, -1), NULL, 0);
   return 0;
 }
