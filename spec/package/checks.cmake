@@ -29,6 +29,15 @@ dewar_test(package.cmake
     "-DCMAKE_C_FLAGS=${sanitize}" "-DCMAKE_PREFIX_PATH=${prefix}"
   --test-command host)
 
+set(embed "${PROJECT_SOURCE_DIR}/examples/embed")
+dewar_test(package.embed
+  "${CMAKE_CTEST_COMMAND}" --build-and-test
+  "${embed}" "${PROJECT_BINARY_DIR}/spec/package-embed"
+  --build-generator "${CMAKE_GENERATOR}"
+  --build-options "-DCMAKE_C_COMPILER=${CMAKE_C_COMPILER}"
+    "-DCMAKE_C_FLAGS=${sanitize}" "-DCMAKE_PREFIX_PATH=${prefix}"
+  --test-command embed --test "${embed}/app.lua")
+
 dewar_test(package.lua "${DEWAR_WITH_TREE}" lua5.4 "${package}/stock.lua"
   "${prefix}/${DEWAR_LUA_LMOD}" "${prefix}/${DEWAR_LUA_CMOD}")
 
@@ -42,5 +51,5 @@ set_tests_properties(package.modules PROPERTIES
   PASS_REGULAR_EXPRESSION "/loaded")
 
 set_tests_properties(package.install PROPERTIES FIXTURES_SETUP prefix)
-set_tests_properties(package.pkg-config package.cmake package.lua
-  package.command package.modules PROPERTIES FIXTURES_REQUIRED prefix)
+set_tests_properties(package.pkg-config package.cmake package.embed
+  package.lua package.command package.modules PROPERTIES FIXTURES_REQUIRED prefix)
