@@ -1,0 +1,108 @@
+-- The pages: what they show works, where they point to is something.
+--
+-- A block that begins with ```lua is run, with `dewar` and a new `app` at hand;
+-- if it returns something, that is an app. One that begins with ```lua compile
+-- is only compiled. ```c is compiled against the public header.
+local dewar = require "dewar"
+local lfs = require "lfs"
+local process = require "spec.support.process"
+
+local function read(path)
+  local file = assert(io.open(path))
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
+local function pages()
+  local found = { "README.md" }
+  local pipe = io.popen "ls docs/*.md"
+  for path in pipe:lines() do found[#found + 1] = path end
+  pipe:close()
+  return found
+end
+
+-- The blocks of a page: language, mode, text, and the line where it starts.
+local function blocks(path)
+  local found, block, number = {}, nil, 0
+  for line in io.lines(path) do
+    number = number + 1
+    local info = line:match "^```(.*)$"
+    if info and block then
+      block.text = table.concat(block, "\n") .. "\n"
+      found[#found + 1], block = block, nil
+    elseif info then
+      block = { language = info:match "^%S*", mode = info:match "^%S+%s+(.*)$", line = number }
+    elseif block then
+      block[#block + 1] = line
+    end
+  end
+  assert(not block, path .. ": a block isn't closed")
+  return found
+end
+
+local function run(path, block)
+  local app = dewar.app()
+  local env = setmetatable({ dewar = dewar, app = app }, { __index = _G })
+  -- Lines as on the page.
+  local text = ("\n"):rep(block.line) .. block.text
+  local chunk = assert(load(text, "@" .. path, "t", env))
+  if block.mode == "compile" then return end
+  assert(block.mode == nil, ("%s:%d: what is '%s'?"):format(path, block.line, block.mode or ""))
+  local result = chunk()
+  if result ~= nil then
+    assert.is_truthy(rawget(result, "_core"), path .. ": a block returned no app")
+  end
+end
+
+-- First: a page on tests may stop the clock.
+describe("the hello of the README", function()
+  it("greets", function()
+    local first = blocks("README.md")[1]
+    local app = assert(load(first.text))()
+    local client = app:test_client()
+    assert.are.same({ greeting = "Hello, Ada!" }, client:get("/hello/Ada"):json())
+    client:close()
+  end)
+end)
+
+for _, path in ipairs(pages()) do
+  describe(path, function()
+    for _, block in ipairs(blocks(path)) do
+      if block.language == "lua" then
+        it(("works at line %d"):format(block.line), function() run(path, block) end)
+      elseif block.language == "c" then
+        it(("compiles at line %d"):format(block.line), function()
+          local folder = process.folder()
+          local file = process.write(folder .. "/block.c", block.text)
+          local code, _, err = process.run { "cc", "-std=c11", "-Wall", "-Wextra", "-Werror",
+            "-fsyntax-only", "-Iinclude", file }
+          process.stop_all()
+          os.execute("rm -r " .. folder)
+          assert.are.equal(0, code, err)
+        end)
+      end
+    end
+
+    it("has links that lead somewhere", function()
+      local folder = path:match "^(.*/)" or ""
+      for target in read(path):gmatch "%]%(([^)#]+)[^)]*%)" do
+        if not target:find "^%a+:" then
+          assert.is_truthy(lfs.attributes(folder .. target), target)
+        end
+      end
+    end)
+  end)
+end
+
+describe("the index of pages", function()
+  it("has every page", function()
+    local index = read "docs/README.md"
+    for _, path in ipairs(pages()) do
+      local name = path:match "^docs/(.*)$"
+      if name and name ~= "README.md" then
+        assert.is_truthy(index:find("](" .. name .. ")", 1, true), name .. " isn't in it")
+      end
+    end
+  end)
+end)
