@@ -295,13 +295,17 @@ static int rest_k(lua_State *L, int status, lua_KContext ctx) {
   dw_client_wait peer =
       closed ? DW_CLIENT_OVER : dw_client_peer(c->tie->client);
   lua_pushstring(L, names[peer]);
-  return 2;
+  if (!c->done || c->status == 0) return 2;
+  lua_pushstring(L, dw_error_name(c->status));
+  return 3;
 }
 
-/* receive() -> what has come, and "closed", "idle" or "waiting". */
+/* receive() -> what has come, and "closed", "idle" or "waiting"; the code of an
+ * end that was a failure. */
 static int client_receive(lua_State *L) {
   dw_lua_client *c = check(L);
   c->drains = 0;
+  if (c->tie && !c->done) dw_client_resume(c->tie->client);
   return await(L, c, DW_WANT_REST, rest_k);
 }
 

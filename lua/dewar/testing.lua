@@ -233,6 +233,7 @@ end
 ---@param opts? { split: integer|integer[]?, close: boolean? } close: ends our side
 ---@return string bytes
 ---@return "closed"|"idle"|"waiting" state
+---@return string? code "ECONNRESET" where the end was a reset
 function Client:send_raw(bytes, opts)
   opts = options.check("send_raw", opts, RAW_OPTIONS, 2)
   raw.check_bytes("send_raw", bytes, 2)
@@ -241,8 +242,8 @@ function Client:send_raw(bytes, opts)
   local connection <close> = raw.new(conn)
   connection:send(bytes, { split = opts.split })
   if opts.close then connection:shutdown() end
-  local text, state = connection:receive()
-  return text, state
+  local text, state, code = connection:receive()
+  return text, state, code
 end
 
 -- --- The client -----------------------------------------------------------------

@@ -50,7 +50,7 @@ describe("the page about testing", function()
         specs = specs + 1
       end,
     }, { __index = _G })
-    for block in page():gmatch "```lua\n(.-)```" do
+    for block in page():gmatch "```lua[^\n]*\n(.-)```" do
       assert(load(block, "=docs/testing.md", "t", env))()
       blocks = blocks + 1
       env.client = env.client or app:test_client()

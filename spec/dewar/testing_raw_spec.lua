@@ -117,6 +117,44 @@ describe("raw bytes", function()
     assert.are.equal("read " .. body, text:match "\r\n\r\n(.*)$")
   end)
 
+  it("are not read before they are received", function()
+    local made = 0
+    app:get("/much", function()
+      return coroutine.wrap(function()
+        for _ = 1, 2000 do
+          made = made + 1
+          coroutine.yield(("x"):rep(1000))
+        end
+      end)
+    end)
+    local connection <close> = client:connect()
+    connection:send((GET:gsub("/x", "/much")))
+    for _ = 1, 50 do dewar.sleep(0) end
+    assert.is_true(made < 1000, "made " .. made)
+    local text, state = connection:receive()
+    assert.are.equal(2000, made)
+    assert.is_true(#text > 2000000)
+    assert.are.equal("idle", state)
+  end)
+
+  it("tell a reset from an end", function()
+    app:get("/cut", function()
+      return coroutine.wrap(function() coroutine.yield("a") error("cut") end)
+    end)
+    local sink = dewar.log.sink
+    dewar.log.sink = function() end
+    assert.is_nil(select(3, client:send_raw((GET:gsub("/x", "/cut")))))
+    dewar.log.sink = sink
+    local connection <close> = client:connect()
+    connection:send "GET /x"
+    app:stop()
+    app:stop()
+    local text, state, code = connection:receive()
+    assert.are.equal("", text)
+    assert.are.equal("closed", state)
+    assert.are.equal("ECONNRESET", code)
+  end)
+
   it("are checked at the line of the caller", function()
     local function misuse(pattern, fn, ...)
       local ok, err = pcall(fn, ...)

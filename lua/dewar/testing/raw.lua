@@ -63,12 +63,14 @@ end
 
 --- Everything that has come since the last call. Waits until nothing more comes
 --- without more bytes or time: the server has "closed" the connection, is
---- "idle" between two requests, or is "waiting" for the rest of one.
+--- "idle" between two requests, or is "waiting" for the rest of one. Until it is
+--- called no more is read than the buffers hold: a slow reader.
 ---@return string bytes
 ---@return "closed"|"idle"|"waiting" state
+---@return string? code "ECONNRESET" where the end was a reset
 function Connection:receive()
-  local bytes, state = self._conn:receive()
-  return bytes, state
+  local bytes, state, code = self._conn:receive()
+  return bytes, state, code
 end
 
 --- Ends this side: the server sees that the client is gone.
