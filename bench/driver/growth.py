@@ -15,8 +15,10 @@ class Series:
         self.connections = connections or (lambda x: 64)
 
     def case(self, x):
+        connections = self.connections(x)
         return Case(f"{self.name}={x}", f"{self.title}: {x}", self.entries(x),
-                    connections=self.connections(x))
+                    connections=connections,
+                    least_seconds=1 + connections // 2000)
 
 
 def some(names, setup, request):
@@ -62,7 +64,7 @@ ALL = [
     Series("headers", "Plaintext view", "headers of the request",
            (4, 10, 20, 30, 45, 60), by_headers),
     Series("body", "JSON decoded and encoded", "bytes of the body",
-           (128, 1024, 8192, 65536, 262144), by_body),
+           (256, 1024, 8192, 65536, 262144), by_body),
     Series("connections", "Plaintext view", "connections",
            (64, 256, 1024, 4096, 10000), by_connections,
            connections=lambda x: x),

@@ -71,7 +71,7 @@ def measure(case, tools, seconds, rounds, progress):
         labels = list(running)
         for label in labels:  # the warm-up
             progress(f"{case.name}: warming up {label}")
-            sample(*running[label], case, 1)
+            sample(*running[label], case, case.least_seconds)
         for turn in range(rounds):
             shift = turn % len(labels) if labels else 0
             for label in labels[shift:] + labels[:shift]:

@@ -5,7 +5,10 @@ from math import ceil, floor, log10
 
 WIDTH, HEIGHT = 720, 420
 LEFT, RIGHT, TOP, BOTTOM = 70, 150, 50, 60
-COLOURS = ("#0b6e99", "#d1495b", "#4c956c", "#edae49", "#6d597a", "#8d6a4f")
+# A server looks the same in all charts.
+KNOWN = {"dewar": "#d1495b", "floor": "#888888", "nginx-lua": "#4c956c",
+         "node": "#edae49", "fastify": "#6d597a"}
+OTHERS = ("#d1495b", "#0b6e99", "#4c956c", "#edae49", "#6d597a", "#8d6a4f")
 
 
 class Axis:
@@ -100,7 +103,8 @@ def svg(title, x_label, y_label, lines):
     parts += grid(x, y, x_label, y_label)
     labels = spread({label: y.at(some[-1][1])
                      for label, some in lines.items()})
-    for (label, some), colour in zip(lines.items(), COLOURS * 9):
+    for (label, some), other in zip(lines.items(), OTHERS * 9):
+        colour = KNOWN.get(label, other)
         parts.append(line(x, y, some, colour))
         parts.append(text(x.at(some[-1][0]) + 10, labels[label] + 4, label,
                           "start", f' style="fill:{colour}"'))
