@@ -5,16 +5,28 @@
  * it. Thread: the loop's. */
 #include "bindings/task_private.h"
 
-/* --- Deadlocks ------------------------------------------------------------*/
+/* --- Deadlocks ------------------------------------------------------------
+ * A task's end may need that of those it waits for without a limit, and, when
+ * it has returned, that of its children. */
 
-enum { MAX_DEPTH = 200 };
+enum { SEARCH_BUDGET = 1000 };
 
-bool dw_task_reaches(const dw_task *from, const dw_task *t, int depth) {
-  for (; from && depth < MAX_DEPTH; from = from->awaits, depth++) {
+static bool reaches(const dw_task *from, const dw_task *t, int *budget) {
+  for (; from && *budget > 0; from = from->awaits) {
+    --*budget;
     if (from == t) return true;
-    if (from->join) return dw_join_reaches(from->join, t, depth + 1);
+    if (from->join && dw_join_reaches(from->join, t, budget)) return true;
+    if (from->phase != DW_PHASE_ENDING) continue;
+    const dw_list *n = from->children.next;
+    for (; n != &from->children && *budget > 0; n = n->next)
+      if (reaches(DW_CONTAINER(n, dw_task, sibling), t, budget)) return true;
   }
   return false;
+}
+
+bool dw_task_reaches(const dw_task *from, const dw_task *t, int *budget) {
+  int all = SEARCH_BUDGET;
+  return reaches(from, t, budget ? budget : &all);
 }
 
 void dw_check_deadlock(lua_State *L, const dw_task *t, const dw_task *other) {
@@ -23,7 +35,7 @@ void dw_check_deadlock(lua_State *L, const dw_task *t, const dw_task *other) {
     if (p == other)
       dw_misuse(L, "deadlock: a task cannot wait for the task that it belongs "
                    "to, which ends after it");
-  if (dw_task_reaches(other, t, 0))
+  if (dw_task_reaches(other, t, NULL))
     dw_misuse(L, "deadlock: the awaited task is waiting for this one");
 }
 

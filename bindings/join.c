@@ -28,9 +28,9 @@ struct dw_join {
 
 /* --- What is waited for ---------------------------------------------------*/
 
-bool dw_join_reaches(const dw_join *j, const dw_task *t, int depth) {
+bool dw_join_reaches(const dw_join *j, const dw_task *t, int *budget) {
   for (int i = 0; i < j->count; i++)
-    if (j->items[i].task && dw_task_reaches(j->items[i].task, t, depth))
+    if (j->items[i].task && dw_task_reaches(j->items[i].task, t, budget))
       return true;
   return false;
 }
@@ -76,16 +76,19 @@ static void watch(lua_State *L, dw_join *j, int index) {
   }
 }
 
+static void drop(dw_join *j, join_item *item) {
+  dw_list_remove(&item->waiter.node);
+  item->task = NULL;
+  j->running--;
+}
+
 /* When the state is closed this comes before the end of who waits, who then
  * goes on without the tasks. */
 static int join_gc(lua_State *L) {
   dw_join *j = luaL_checkudata(L, 1, JOIN_TYPE);
-  for (int i = 0; i < j->count; i++) {
-    dw_list_remove(&j->items[i].waiter.node);
-    j->items[i].task = NULL;
-  }
   if (j->running > 0) dw_wake_up(j->wake);
-  j->running = 0;
+  for (int i = 0; i < j->count; i++)
+    if (j->items[i].task) drop(j, &j->items[i]);
   return 0;
 }
 
@@ -102,10 +105,15 @@ static int push_results(lua_State *L, dw_script *s, dw_join *j, int index) {
   return j->count;
 }
 
-static void cancel_all(dw_join *j) {
+/* Nothing will interrupt the wait for their end, so it must come: one that is
+ * waiting for t itself isn't waited for. */
+static void cancel_all(dw_join *j, const dw_task *t) {
   j->ending = true;
   for (int i = 0; i < j->count; i++)
     if (j->items[i].task) dw_task_cancel(j->items[i].task, false);
+  for (int i = 0; i < j->count; i++)
+    if (j->items[i].task && dw_task_reaches(j->items[i].task, t, NULL))
+      drop(j, &j->items[i]);
 }
 
 static int proceed(lua_State *L, dw_script *s, int index);
@@ -123,10 +131,10 @@ static int woken(lua_State *L, int status, lua_KContext ctx) {
 static int proceed(lua_State *L, dw_script *s, int index) {
   dw_join *j = lua_touserdata(L, index);
   dw_task *t = dw_task_here(s);
-  if ((j->failed || j->cancelled) && !j->ending) cancel_all(j);
+  if ((j->failed || j->cancelled) && !j->ending) cancel_all(j, t);
   if (j->running > 0) {
     j->wake = dw_wait_begin_raw(s, j->ending);
-    t->join = dw_scopes_limit(t) ? NULL : j;
+    t->join = dw_scopes_limit(t) && !j->ending ? NULL : j;
     return dw_wait(L, j->wake, -1, woken, index);
   }
   if (j->cancelled) return dw_raise_cancelled(L, t);

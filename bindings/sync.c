@@ -7,6 +7,7 @@
 
 #define EVENT_TYPE "dewar.event"
 #define SEMAPHORE_TYPE "dewar.semaphore"
+#define PERMIT_TYPE "dewar.permit"
 
 static int nothing(lua_State *L, int status, lua_KContext ctx) {
   (void)L, (void)status, (void)ctx;
@@ -145,29 +146,61 @@ static int semaphore_release(lua_State *L) {
   return 0;
 }
 
-static int with_end(lua_State *L, int status, lua_KContext ctx) {
-  (void)ctx;
-  give(lua_touserdata(L, 1));
-  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - 2;
-  return dw_rethrow(L, dw_script_of(L));
+/* --- with -----------------------------------------------------------------*/
+
+/* A permit that a call of `with` holds. It is a to-be-closed value, so that a
+ * coroutine which is closed in the middle gives it back, too. */
+typedef struct permit {
+  semaphore *from; /* NULL: given back, or not there yet */
+} permit;
+
+static void give_back(permit *p) {
+  semaphore *sem = p->from;
+  p->from = NULL;
+  if (sem) give(sem);
 }
 
-/* Holding it: calls the function at 3 with what follows. */
-static int with_held(lua_State *L, int status, lua_KContext ctx) {
+static int permit_close(lua_State *L) {
+  give_back(luaL_checkudata(L, 1, PERMIT_TYPE));
+  return 0;
+}
+
+/* Places on the stack of `with`. */
+enum { SEMAPHORE = 1, PERMIT, HANDLER, FUNCTION };
+
+static int with_end(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  give_back(lua_touserdata(L, PERMIT));
+  if (status != LUA_OK && status != LUA_YIELD)
+    return dw_rethrow(L, dw_script_of(L));
+  return lua_gettop(L) - HANDLER;
+}
+
+static int with_permit(lua_State *L, int status, lua_KContext ctx) {
   (void)status, (void)ctx;
-  int nargs = lua_gettop(L) - 3;
-  return with_end(L, lua_pcallk(L, nargs, LUA_MULTRET, 2, 0, with_end), 0);
+  permit *p = lua_touserdata(L, PERMIT);
+  p->from = lua_touserdata(L, SEMAPHORE);
+  int nargs = lua_gettop(L) - FUNCTION;
+  status = lua_pcallk(L, nargs, LUA_MULTRET, HANDLER, 0, with_end);
+  return with_end(L, status, 0);
 }
 
 /* with(fn, ...) */
 static int semaphore_with(lua_State *L) {
   semaphore *sem = check_semaphore(L);
   dw_check_callable(L, 2, "with");
-  luaL_checkstack(L, 2, NULL);
+  luaL_checkstack(L, 4, NULL);
+  permit *p = lua_newuserdatauv(L, sizeof(*p), 1);
+  p->from = NULL;
+  luaL_setmetatable(L, PERMIT_TYPE);
+  lua_pushvalue(L, SEMAPHORE);
+  lua_setiuservalue(L, -2, 1);
+  lua_insert(L, PERMIT);
   lua_pushcfunction(L, dw_traceback_handler);
-  lua_insert(L, 2);
-  if (take(sem)) return with_held(L, LUA_OK, 0);
-  return stand_in_line(L, &sem->waiters, -1, with_held);
+  lua_insert(L, HANDLER);
+  lua_toclose(L, PERMIT);
+  if (take(sem)) return with_permit(L, LUA_OK, 0);
+  return stand_in_line(L, &sem->waiters, -1, with_permit);
 }
 
 static int semaphore_tostring(lua_State *L) {
@@ -203,6 +236,9 @@ static const luaL_Reg semaphore_methods[] = {{"acquire", semaphore_acquire},
 static const luaL_Reg semaphore_metamethods[] = {
     {"__tostring", semaphore_tostring}, {"__gc", semaphore_gc}, {NULL, NULL}};
 
+static const luaL_Reg permit_metamethods[] = {
+    {"__close", permit_close}, {"__gc", permit_close}, {NULL, NULL}};
+
 static const luaL_Reg functions[] = {{"event", event_new},
                                      {"semaphore", semaphore_new},
                                      {"lock", lock_new},
@@ -212,6 +248,7 @@ void dw_sync_functions(lua_State *L, dw_script *s) {
   dw_script_type(L, s, EVENT_TYPE, event_methods, event_metamethods);
   dw_script_type(L, s, SEMAPHORE_TYPE, semaphore_methods,
                  semaphore_metamethods);
+  dw_script_type(L, s, PERMIT_TYPE, NULL, permit_metamethods);
   dw_script_register(L, s, functions);
   dw_queue_functions(L, s);
 }

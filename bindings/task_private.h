@@ -247,8 +247,10 @@ void dw_join_open(lua_State *L, dw_script *s);
  * cancellation cancels them all, waits for their end, and is raised. Returns
  * the first result of each, or all results of the only one. */
 int dw_join_tasks(lua_State *L, dw_script *s, int index, bool all);
-bool dw_join_reaches(const struct dw_join *j, const dw_task *t, int depth);
-bool dw_task_reaches(const dw_task *from, const dw_task *t, int depth);
+/* Whether the end of `from`, or of what is joined, needs that of t. The search
+ * gives up (false) when its budget is spent; NULL is a new one. */
+bool dw_task_reaches(const dw_task *from, const dw_task *t, int *budget);
+bool dw_join_reaches(const struct dw_join *j, const dw_task *t, int *budget);
 /* queue (queue.c). */
 void dw_queue_functions(lua_State *L, dw_script *s);
 /* gather, run. */

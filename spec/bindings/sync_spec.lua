@@ -139,6 +139,18 @@ describe("a semaphore", function()
     assert.matches("^lock: .*%(0 of 1 held%)$", tostring(lock))
   end)
 
+  it("is given back by with when a coroutine is closed or dropped inside of it", function()
+    local lock = dewar.lock()
+    local co = coroutine.create(function() lock:with(coroutine.yield) end)
+    coroutine.resume(co)
+    assert.matches("1 of 1 held", tostring(lock))
+    coroutine.close(co)
+    assert.matches("0 of 1 held", tostring(lock))
+    for _ in coroutine.wrap(function() lock:with(coroutine.yield, 1) end) do break end
+    collectgarbage() collectgarbage()
+    assert.matches("0 of 1 held", tostring(lock))
+  end)
+
   it("waits in with for its turn", function()
     local lock, order = dewar.lock(), {}
     local tasks = start(3, function(i)
