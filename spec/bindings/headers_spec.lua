@@ -1,8 +1,11 @@
 -- The writable headers of a response, and headers given as tables.
 local dewar = require "dewar"
 
+--- The headers of a new response, without the default Content-Type.
 local function headers(fields)
-  return dewar.response("", 200, fields).headers
+  local list = dewar.response("", 200, fields).headers
+  list.Content_Type = nil
+  return list
 end
 
 local function lines(fields)
