@@ -25,7 +25,7 @@ typedef enum dw_task_status {
 /* What a task works for; children inherit it. */
 typedef struct dw_context {
   struct dewar_exchange *exchange; /* NULL: no request */
-  struct dw_lua_app *app;       /* NULL: no app */
+  struct dw_lua_app *app;          /* NULL: no app */
 } dw_context;
 
 /* A task's anchors: values kept alive for it, by lua_rawgeti on the slots table
@@ -108,14 +108,16 @@ struct dw_task {
   dw_task *parent;
   dw_task *older; /* of all tasks, newest first */
   struct dw_task_object *object;
-  struct dw_task_scope *scopes; /* dewar.timeout and dewar.shield, innermost first */
+  struct dw_task_scope
+      *scopes; /* dewar.timeout and dewar.shield, innermost first */
 };
 
 /* A script's scheduler. open_tasks raises Lua errors (call it protected). */
 void dw_tasks_open(lua_State *L, dw_script *s);
 /* Cancels every task and turns the loop until all have ended (shielded ones get
- * ten seconds); puts back what was replaced in the coroutine library. Stage tasks
- * that are open still, their owners close later, while the script is there. */
+ * ten seconds); puts back what was replaced in the coroutine library. Stage
+ * tasks that are open still, their owners close later, while the script is
+ * there. */
 void dw_tasks_close(dw_script *s);
 size_t dw_tasks_count(const dw_script *s); /* live ones */
 
@@ -148,7 +150,8 @@ bool dw_task_reap(dw_task *t);
  * and have no children. */
 void dw_task_close(dw_task *t);
 
-/* --- Waiting ---------------------------------------------------------------- */
+/* --- Waiting ----------------------------------------------------------------
+ */
 
 /* Begins a wait of whoever runs L. Raises where it can't wait: at a C boundary
  * (naming it), inside a loop callback that is no task, when the task has been
@@ -169,7 +172,8 @@ int dw_wait(lua_State *L, dw_wake wake, double seconds, lua_KFunction k,
 /* From the loop's thread, from any callback. false: stale. Never runs Lua. */
 bool dw_wake_up(dw_wake wake);
 
-/* --- For Lua ---------------------------------------------------------------- */
+/* --- For Lua ----------------------------------------------------------------
+ */
 
 /* Awaits the awaitable at index: as `return dw_await(L, index, seconds, k,
  * ctx)`; k finds its results on top of the stack, above what was there, and

@@ -54,8 +54,8 @@ struct dw_tasks {
   dw_frame *frame;
   lua_State *driver; /* who turns the loop from outside of tasks */
   /* The last traceback that was made: of the error in DW_FIXED_ERROR. */
-  lua_State *traced;      /* the innermost state it has whole; NULL: none */
-  const char *trace_link; /* how that was called from the next one */
+  lua_State *traced;       /* the innermost state it has whole; NULL: none */
+  const char *trace_link;  /* how that was called from the next one */
   lua_CFunction rethrower; /* which of our functions raised it again */
 };
 
@@ -63,8 +63,8 @@ struct dw_tasks {
 enum { DW_FIXED_ERROR = 1, DW_FIXED_TRACE, DW_FIXED_STOCK, DW_FIXED_COUNT };
 
 enum {
-  DW_REFUSALS = 100,   /* a cancellation swallowed as often ends the task */
-  DW_POOL_MAX = 1024,  /* coroutines that are kept for reuse */
+  DW_REFUSALS = 100,     /* a cancellation swallowed as often ends the task */
+  DW_POOL_MAX = 1024,    /* coroutines that are kept for reuse */
   DW_CLOSE_GRACE = 10000 /* ms for shielded tasks when the runtime closes */
 };
 
@@ -82,7 +82,8 @@ static inline dw_task *dw_task_here(const dw_script *s) {
   return s->current ? s->current : s->root;
 }
 
-/* --- task.c -----------------------------------------------------------------*/
+/* --- task.c
+ * -----------------------------------------------------------------*/
 
 /* The function at the bottom of a spawned task's coroutine. */
 int dw_task_main(lua_State *L);
@@ -101,7 +102,8 @@ bool dw_mark_there(lua_State *co);
 /* lua_closethread, whatever it is called: runs what is to be closed. */
 int dw_thread_close(lua_State *co, lua_State *from);
 
-/* --- task_pool.c --------------------------------------------------------------*/
+/* --- task_pool.c
+ * --------------------------------------------------------------*/
 
 void dw_task_init(dw_script *s, dw_task *t);
 /* A free task with a coroutine, or NULL without memory; never raises. */
@@ -113,7 +115,8 @@ void dw_tasks_release(dw_script *s);
 void dw_task_push_slot(lua_State *L, dw_task *t, enum dw_slot slot);
 void dw_task_set_slot(lua_State *L, dw_task *t, enum dw_slot slot); /* pops */
 
-/* --- wait.c -------------------------------------------------------------------*/
+/* --- wait.c
+ * -------------------------------------------------------------------*/
 
 /* Like dw_wait_begin without its checks; k gets every outcome, which is then in
  * task->outcome. unbreakable: only a wake ends it. */
@@ -139,14 +142,16 @@ void dw_waiter_join(dw_list *list, dw_wake wake);
 void dw_waiter_leave(void *waiter);
 void dw_waiter_init(dw_waiter *w);
 
-/* --- boundary.c ---------------------------------------------------------------*/
+/* --- boundary.c
+ * ---------------------------------------------------------------*/
 
 enum { DW_NAME_SIZE = 80 };
-/* What the function at index is called in the loaded modules ("table.sort"), the
- * shortest such name. Neither raises nor allocates. */
+/* What the function at index is called in the loaded modules ("table.sort"),
+ * the shortest such name. Neither raises nor allocates. */
 bool dw_function_name(lua_State *L, int function, char *name);
 
-/* --- scope.c ------------------------------------------------------------------*/
+/* --- scope.c
+ * ------------------------------------------------------------------*/
 
 void dw_scope_open_types(lua_State *L, dw_script *s);
 void dw_scope_functions(lua_State *L, dw_script *s);
@@ -160,7 +165,8 @@ void dw_scopes_forget(dw_task *t);
 /* timeout(seconds, fn, ...) */
 int dw_timeout(lua_State *L);
 
-/* --- traceback.c --------------------------------------------------------------*/
+/* --- traceback.c
+ * --------------------------------------------------------------*/
 
 /* Appends lines for the calls of co, from level on. Never raises. */
 void dw_traceback_append(dw_buffer *b, lua_State *co, int level);
@@ -173,8 +179,9 @@ void dw_traceback_extend(lua_State *L, dw_script *s, int index, lua_State *co,
  * that of the error at index; pops it. Never raises. */
 void dw_traceback_note(lua_State *L, dw_script *s, int index, lua_State *co,
                        const char *link);
-/* Whether the error at index, which the function at a level of co has raised, is
- * the one whose traceback is kept, on its way from one coroutine to the next. */
+/* Whether the error at index, which the function at a level of co has raised,
+ * is the one whose traceback is kept, on its way from one coroutine to the
+ * next. */
 bool dw_traceback_known(lua_State *L, dw_script *s, int index, lua_State *co,
                         int level);
 /* It is that of the value at index from now on. */
@@ -187,7 +194,8 @@ int dw_traceback_handler(lua_State *L);
 /* Raises the error on top again, which may have a traceback. */
 int dw_rethrow(lua_State *L, dw_script *s);
 
-/* --- coroutine.c --------------------------------------------------------------*/
+/* --- coroutine.c
+ * --------------------------------------------------------------*/
 
 void dw_coroutine_install(lua_State *L, dw_script *s);
 void dw_coroutine_restore(lua_State *L, dw_script *s);
@@ -195,7 +203,8 @@ void dw_coroutine_restore(lua_State *L, dw_script *s);
  * yields await. Then dw_await_end(L, base). */
 int dw_coroutine_drive(lua_State *L, dw_script *s, int base, int nargs);
 
-/* --- task_object.c ------------------------------------------------------------*/
+/* --- task_object.c
+ * ------------------------------------------------------------*/
 
 /* A spawned task as Lua sees it. It outlives the dw_task: its user values are
  * then the result (a table where there are several) or the error, and the
@@ -226,7 +235,8 @@ bool dw_is_callable(lua_State *L, int index);
 /* spawn, async, is_async. */
 void dw_spawn_functions(lua_State *L, dw_script *s);
 
-/* --- await.c, join.c ----------------------------------------------------------*/
+/* --- await.c, join.c
+ * ----------------------------------------------------------*/
 
 /* What is awaited lies on the stack at base, with k and ctx above it. Calls k
  * with the results that are on top of these. */
