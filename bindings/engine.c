@@ -36,8 +36,8 @@ static void push_chunk(lua_State *L, loading *l) {
     if (status == LUA_ERRFILE) l->code = uv_translate_sys_error(errno);
   } else {
     lua_pushfstring(L, "=%s", source->name);
-    status = luaL_loadbufferx(L, source->text, source->len,
-                              lua_tostring(L, -1), "t");
+    status = luaL_loadbufferx(L, source->text, source->len, lua_tostring(L, -1),
+                              "t");
   }
   if (status != LUA_OK) lua_error(L);
 }

@@ -132,8 +132,7 @@ static dewar_log_field *read_fields(lua_State *L, const char *function,
                                     int index, size_t *count) {
   size_t room = 0;
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) room++;
-  dewar_log_field *fields =
-      lua_newuserdatauv(L, room * sizeof *fields + 1, 0);
+  dewar_log_field *fields = lua_newuserdatauv(L, room * sizeof *fields + 1, 0);
   lua_createtable(L, (int)room, 0); /* keeps the texts of values */
   int texts = lua_gettop(L);
   size_t n = 0;
@@ -254,9 +253,8 @@ void dw_log_open(lua_State *L, dw_script *s) {
                                        {"warn", warn},
                                        {"error", error},
                                        {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {{"__index", log_index},
-                                         {"__newindex", log_newindex},
-                                         {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__index", log_index}, {"__newindex", log_newindex}, {NULL, NULL}};
   dw_lua_log *log = lua_newuserdatauv(L, sizeof *log, 2);
   *log = (dw_lua_log){
       .log = s->log, .sink = s->log->sink, .sink_data = s->log->data};
@@ -294,9 +292,8 @@ void dw_stderr_sink(void *data, int level, const char *text,
   dw_stderr_log *log = data;
   dw_buffer line;
   dw_buffer_init(&line, &log->alloc, 0);
-  int code = log->json
-                 ? dw_log_format_json(&line, level, text, fields, count)
-                 : dw_log_format_text(&line, level, text, fields, count);
+  int code = log->json ? dw_log_format_json(&line, level, text, fields, count)
+                       : dw_log_format_text(&line, level, text, fields, count);
   if (code == 0) fwrite(line.ptr, 1, line.len, stderr);
   dw_buffer_deinit(&line);
 }

@@ -182,8 +182,8 @@ DEWAR_API int dewar_free(dewar_runtime *rt);
 DEWAR_API int dewar_load_file(dewar_runtime *rt, const char *path);
 /* The same with len bytes of Lua text, called `name` in messages; NULL for
  * "string". No precompiled code. */
-DEWAR_API int dewar_load_string(dewar_runtime *rt, const char *text,
-                                size_t len, const char *name);
+DEWAR_API int dewar_load_string(dewar_runtime *rt, const char *text, size_t len,
+                                const char *name);
 
 /* What the last failed call on rt found wrong, for people to read; "" if none
  * has failed. Never NULL. */
@@ -242,8 +242,7 @@ DEWAR_API int dewar_stop(dewar_runtime *rt);
 /* Calls fn(data) on the runtime's thread in one of the next turns, in order.
  * From any thread, until dewar_free begins; posts that are left then are called
  * by it. The way back for a worker thread: see dewar_defer. UV_ENOMEM. */
-DEWAR_API int dewar_post(dewar_runtime *rt, void (*fn)(void *data),
-                         void *data);
+DEWAR_API int dewar_post(dewar_runtime *rt, void (*fn)(void *data), void *data);
 
 /* --- C views -------------------------------------------------------------- */
 
@@ -266,8 +265,8 @@ typedef int (*dewar_view_cb)(dewar_exchange *x, void *data);
 DEWAR_API int dewar_route(dewar_runtime *rt, const char *methods,
                           const char *rule, dewar_view_cb view, void *data);
 /* The same for GET. */
-DEWAR_API int dewar_get(dewar_runtime *rt, const char *rule,
-                        dewar_view_cb view, void *data);
+DEWAR_API int dewar_get(dewar_runtime *rt, const char *rule, dewar_view_cb view,
+                        void *data);
 
 /* The runtime that x belongs to. */
 DEWAR_API dewar_runtime *dewar_exchange_runtime(const dewar_exchange *x);
@@ -293,8 +292,8 @@ DEWAR_API const char *dewar_exchange_header(dewar_exchange *x,
  * a negative code and NULL, and the request is answered already: DEWAR_ETOOBIG
  * (413), DEWAR_ETIMEOUT (408), DEWAR_EPARSE (400), DEWAR_ECANCELED or another
  * (nobody waits for an answer). */
-typedef void (*dewar_body_cb)(dewar_exchange *x, int status,
-                              const char *body, size_t len, void *data);
+typedef void (*dewar_body_cb)(dewar_exchange *x, int status, const char *body,
+                              size_t len, void *data);
 /* Waits for the whole body, and defers the request: the callback answers it, or
  * calls dewar_defer and leaves that to others. Calls back before it returns if
  * the body is there already. The limit is the app's MAX_CONTENT_LENGTH
@@ -359,8 +358,8 @@ typedef void (*dewar_response_cb)(void *data, int status,
  * another request, or none. DEWAR_ECLOSED: after dewar_stop. */
 DEWAR_API int dewar_request(dewar_runtime *rt, const char *method,
                             const char *target, const char *headers,
-                            const void *body, size_t len,
-                            dewar_response_cb cb, void *data);
+                            const void *body, size_t len, dewar_response_cb cb,
+                            void *data);
 
 #ifdef __cplusplus
 }

@@ -178,8 +178,9 @@ int dewar_free(dewar_runtime *rt) {
   if (!rt) return 0;
   int code = dw_runtime_close(rt);
   if (code < 0)
-    return dw_runtime_fail(rt, code, "dewar_free was called from inside a "
-                                     "callback of the runtime");
+    return dw_runtime_fail(rt, code,
+                           "dewar_free was called from inside a "
+                           "callback of the runtime");
   dw_runtime_release(rt);
   return 0;
 }
@@ -217,9 +218,9 @@ int dewar_load_string(dewar_runtime *rt, const char *text, size_t len,
                       const char *name) {
   if (!rt) return DEWAR_EINVAL;
   if (!text) return dw_runtime_fail(rt, DEWAR_EINVAL, "the text is NULL");
-  return load(rt, &(dw_source){.text = text,
-                               .len = len,
-                               .name = name ? name : "string"});
+  return load(
+      rt,
+      &(dw_source){.text = text, .len = len, .name = name ? name : "string"});
 }
 
 /* --- Looking in -----------------------------------------------------------*/
@@ -293,8 +294,9 @@ static bool is_stopped(void *data) {
 int dw_runtime_run(dewar_runtime *rt) {
   int code = dw_loop_run(&rt->loop, is_stopped, rt);
   if (code == DEWAR_EREENTRY)
-    return dw_runtime_fail(rt, code, "the loop is turning already: this is a "
-                                     "callback of it");
+    return dw_runtime_fail(rt, code,
+                           "the loop is turning already: this is a "
+                           "callback of it");
   dw_timer_stop(&rt->loop, &rt->stop_deadline);
   rt->stops = 0;
   /* Where nothing is left that could happen, the work is done. */
@@ -312,8 +314,9 @@ int dewar_poll(dewar_runtime *rt) {
   if (!rt) return DEWAR_EINVAL;
   int code = dw_loop_turn(&rt->loop, false);
   if (code < 0)
-    return dw_runtime_fail(rt, code, "the loop is turning already: this is a "
-                                     "callback of it");
+    return dw_runtime_fail(rt, code,
+                           "the loop is turning already: this is a "
+                           "callback of it");
   return code;
 }
 

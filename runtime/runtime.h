@@ -31,16 +31,16 @@ struct dewar_runtime {
   dw_app *app;
   dw_server *server;
   bool loaded;
-  dw_list routes; /* of C views, to be added to an app that is loaded */
-  dw_list calls;  /* of C views that will answer later */
+  dw_list routes;   /* of C views, to be added to an app that is loaded */
+  dw_list calls;    /* of C views that will answer later */
   dw_list requests; /* of the host, without a socket, that are not over */
-  int port;       /* of the last dewar_listen */
-  unsigned busy;  /* calls into the script that are on the stack */
-  unsigned refs;  /* who keeps the struct */
+  int port;         /* of the last dewar_listen */
+  unsigned busy;    /* calls into the script that are on the stack */
+  unsigned refs;    /* who keeps the struct */
   uint8_t state;
-  uint8_t stops;  /* asked for since the last dewar_run: 0, 1, 2 or more */
+  uint8_t stops; /* asked for since the last dewar_run: 0, 1, 2 or more */
   dw_timer stop_deadline;
-  uint64_t stop_due; /* when tasks that are left are cancelled */
+  uint64_t stop_due;        /* when tasks that are left are cancelled */
   dw_buffer error;          /* NUL-ended */
   const char *error_static; /* instead of it, where memory ran out */
 };

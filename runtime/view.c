@@ -31,7 +31,7 @@ typedef enum call_state {
   CALL_RUNNING,  /* the view is on the stack, nothing has been decided */
   CALL_DEFERRED, /* it will answer later */
   CALL_ANSWERED,
-  CALL_FAILED,   /* the exchange's error says why */
+  CALL_FAILED, /* the exchange's error says why */
   CALL_CANCELLED
 } call_state;
 
@@ -54,9 +54,7 @@ static view_call *call_of(const dewar_exchange *x) {
   return x ? x->view : NULL;
 }
 
-static dw_arena *arena_of(dewar_exchange *x) {
-  return &x->http.request.arena;
-}
+static dw_arena *arena_of(dewar_exchange *x) { return &x->http.request.arena; }
 
 /* --- Moving the request on ------------------------------------------------*/
 
@@ -146,12 +144,16 @@ static dw_verdict conclude(view_call *call, int code) {
   if (call->state == CALL_FAILED) return DW_FAILED;
   if (code < 0) return fail(call, "the view returned %d: %s", code);
   if (code > 0)
-    return fail(call, "the view returned %d, which is neither 0 nor a negative "
-                      "code", code);
+    return fail(call,
+                "the view returned %d, which is neither 0 nor a negative "
+                "code",
+                code);
   if (call->state == CALL_ANSWERED) return DW_DONE;
   if (call->state == CALL_DEFERRED) return become_pending(call);
-  return fail(call, "the view returned 0 without having called dewar_respond "
-                    "or dewar_defer", 0);
+  return fail(call,
+              "the view returned 0 without having called dewar_respond "
+              "or dewar_defer",
+              0);
 }
 
 static dw_verdict view_handler_call(dw_handler *base, dw_exchange *x) {
@@ -260,8 +262,7 @@ int dewar_route(dewar_runtime *rt, const char *methods, const char *rule,
   size_t len = strlen(rule);
   view_route *route = dw_alloc(&rt->alloc, sizeof *route + len + 1);
   if (!route) return dw_runtime_fail_code(rt, UV_ENOMEM, "dewar_route");
-  *route = (view_route){
-      .view = view, .data = data, .methods = set, .len = len};
+  *route = (view_route){.view = view, .data = data, .methods = set, .len = len};
   memcpy(route->rule, rule, len + 1);
   int code = add_to_app(rt, rt->app, route);
   if (code == 0 && !rt->loaded)

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* A runtime in a host, but for C views (test_view.c): making and freeing,
- * loading, serving and stopping, threads, the host's own loop and lua_State, and
- * all of it with failing allocations. */
+/* A runtime: making and freeing, loading, serving and stopping, threads, what
+ * callbacks can't do. C views are in test_view.c, what the host may bring along
+ * in test_host.c. */
 #include "unit.h"
 
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
-#include <poll.h>
 
 #include "support/host.h"
 
@@ -107,29 +106,38 @@ TEST(several_runtimes_live_side_by_side) {
   host_close(&b);
 }
 
+/* In threads, where nothing is checked: the result is left for who joins. */
+typedef struct resident {
+  host host;
+  int status;
+  uv_thread_t thread;
+} resident;
+
+static void note_status(void *data, int code, const dewar_response *response) {
+  resident *r = data;
+  r->status = code < 0 ? code : response->status;
+}
+
 static void live_in_a_thread(void *data) {
-  host *own = data;
-  host_init(own);
-  if (dewar_new(&own->rt, &own->options) < 0) return;
-  if (dewar_load_string(own->rt, lua_app, strlen(lua_app), "app.lua") < 0)
-    return;
-  reply r = {0};
-  dewar_request(own->rt, "GET", "/nap", NULL, NULL, 0, reply_cb, &r);
-  dewar_run(own->rt);
-  dewar_free(own->rt);
-  own->fail_at = (size_t)r.status; /* for the thread that joins */
+  resident *r = data;
+  host_init(&r->host);
+  dewar_runtime *rt;
+  if (dewar_new(&rt, &r->host.options) < 0) return;
+  if (dewar_load_string(rt, lua_app, strlen(lua_app), "app.lua") == 0 &&
+      dewar_request(rt, "GET", "/nap", NULL, NULL, 0, note_status, r) == 0)
+    dewar_run(rt);
+  dewar_free(rt);
 }
 
 TEST(runtimes_live_in_threads_of_their_own) {
   enum { THREADS = 4 };
-  static host hosts[THREADS];
-  uv_thread_t threads[THREADS];
+  static resident all[THREADS];
   for (int i = 0; i < THREADS; i++)
-    REQUIRE(uv_thread_create(&threads[i], live_in_a_thread, &hosts[i]) == 0);
+    REQUIRE(uv_thread_create(&all[i].thread, live_in_a_thread, &all[i]) == 0);
   for (int i = 0; i < THREADS; i++) {
-    uv_thread_join(&threads[i]);
-    CHECK_INT(hosts[i].fail_at, 200);
-    CHECK_INT(hosts[i].used, 0);
+    uv_thread_join(&all[i].thread);
+    CHECK_INT(all[i].status, 200);
+    CHECK_INT(all[i].host.used, 0);
   }
 }
 
@@ -239,33 +247,35 @@ TEST(sockets_have_a_limit) {
   host_close(&h);
 }
 
-static void read_all(int fd, char *out, size_t size) {
-  size_t len = 0;
-  ssize_t n;
-  while (len + 1 < size && (n = recv(fd, out + len, size - 1 - len, 0)) > 0)
-    len += (size_t)n;
-  out[len] = '\0';
-}
-
-static void ask_and_stop(void *data) {
-  host *own = data;
+/* In a thread: a request that naps, then the end. */
+typedef struct visitor {
+  int fd;
   char answer[1024];
-  int fd = host_connect(
-      own, "GET /nap HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-  read_all(fd, answer, sizeof answer);
-  close(fd);
-  CHECK(strstr(answer, "\r\n\r\nwoken"));
-  CHECK_INT(dewar_stop(own->rt), 0);
+  int stopped; /* what dewar_stop came to */
+} visitor;
+
+static void visit_and_stop(void *data) {
+  visitor *v = data;
+  size_t len = 0, room = sizeof v->answer - 1;
+  ssize_t n;
+  while (len < room && (n = recv(v->fd, v->answer + len, room - len, 0)) > 0)
+    len += (size_t)n;
+  v->stopped = dewar_stop(h.rt);
 }
 
 TEST(dewar_run_serves_until_another_thread_stops_it) {
   REQUIRE(host_open(&h));
   REQUIRE(host_load(&h, lua_app) == 0);
   REQUIRE(dewar_listen(h.rt, "127.0.0.1", 0) == 0);
+  visitor v = {.fd = host_connect(&h, "GET /nap HTTP/1.1\r\nHost: a\r\n"
+                                      "Connection: close\r\n\r\n")};
   uv_thread_t thread;
-  REQUIRE(uv_thread_create(&thread, ask_and_stop, &h) == 0);
+  REQUIRE(uv_thread_create(&thread, visit_and_stop, &v) == 0);
   CHECK_INT(dewar_run(h.rt), 0);
   uv_thread_join(&thread);
+  close(v.fd);
+  CHECK(strstr(v.answer, "\r\n\r\nwoken"));
+  CHECK_INT(v.stopped, 0);
   CHECK(host_logged(&h, "20 GET /nap 200"));
   CHECK(host_logged(&h, " method=GET path=/nap status=200 size=5 seconds="));
   CHECK(host_logged(&h, " remote=127.0.0.1"));
@@ -321,18 +331,17 @@ TEST(a_second_stop_cancels_at_once) {
 
 TEST(what_outlives_the_shutdown_timeout_is_cancelled) {
   REQUIRE(host_open(&h));
-  REQUIRE(host_load(&h,
-                    "local dewar = require 'dewar'\n"
-                    "local app = dewar.app()\n"
-                    "app.config.SHUTDOWN_TIMEOUT = 0.02\n"
-                    "app.config.CANCEL_ON_DISCONNECT = false\n"
-                    "app:get('/sleep', function() dewar.sleep(3600) end)\n"
-                    "dewar.spawn(function()\n"
-                    "  local _ <close> = setmetatable({}, { __close =\n"
-                    "    function() dewar.log.info('task closed') end })\n"
-                    "  dewar.sleep(3600)\n"
-                    "end)\n"
-                    "return app\n") == 0);
+  REQUIRE(host_load(&h, "local dewar = require 'dewar'\n"
+                        "local app = dewar.app()\n"
+                        "app.config.SHUTDOWN_TIMEOUT = 0.02\n"
+                        "app.config.CANCEL_ON_DISCONNECT = false\n"
+                        "app:get('/sleep', function() dewar.sleep(3600) end)\n"
+                        "dewar.spawn(function()\n"
+                        "  local _ <close> = setmetatable({}, { __close =\n"
+                        "    function() dewar.log.info('task closed') end })\n"
+                        "  dewar.sleep(3600)\n"
+                        "end)\n"
+                        "return app\n") == 0);
   reply r = {0};
   CHECK_INT(dewar_request(h.rt, "GET", "/sleep", NULL, NULL, 0, reply_cb, &r),
             0);
@@ -352,6 +361,36 @@ TEST(dewar_run_ends_where_nothing_is_left_to_do) {
   CHECK_INT(dewar_request(h.rt, "GET", "/", NULL, NULL, 0, reply_cb, &r), 0);
   CHECK_INT(dewar_run(h.rt), 0);
   CHECK_INT(r.status, 404);
+  host_close(&h);
+}
+
+static bool answered;
+
+static int large_view(dewar_exchange *x, void *data) {
+  enum { SIZE = 4 * 1024 * 1024 };
+  char *bytes = calloc(1, SIZE);
+  if (!bytes) return UV_ENOMEM;
+  int code = dewar_respond(x, 200, data, bytes, SIZE);
+  free(bytes);
+  answered = true;
+  return code;
+}
+
+TEST(a_client_that_resets_in_mid_answer_does_not_kill_the_host) {
+  REQUIRE(host_open(&h));
+  dewar_get(h.rt, "/", large_view, (void *)"text/plain");
+  REQUIRE(dewar_listen(h.rt, "127.0.0.1", 0) == 0);
+  for (int i = 0; i < 20; i++) {
+    answered = false;
+    int fd = host_connect(&h, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+                              "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    host_turn_until(&h, &answered);
+    struct linger hard = {.l_onoff = 1};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    close(fd);
+    for (int turn = 0; turn < 5; turn++) dewar_poll(h.rt);
+  }
+  CHECK_INT(ask(&h, "/nope").status, 404);
   host_close(&h);
 }
 
@@ -387,8 +426,8 @@ static void ask_again_cb(void *data, int code, const dewar_response *response) {
   reply_cb(data, code, response);
   reply *next = (reply *)data + 1;
   CHECK_INT(dewar_free(h.rt), DEWAR_EREENTRY);
-  CHECK_INT(
-      dewar_request(h.rt, "GET", "/lua", NULL, NULL, 0, reply_cb, next), 0);
+  CHECK_INT(dewar_request(h.rt, "GET", "/lua", NULL, NULL, 0, reply_cb, next),
+            0);
 }
 
 TEST(the_callback_of_a_request_may_send_another) {
@@ -428,9 +467,7 @@ TEST(a_streamed_answer_is_collected_and_a_cut_one_is_a_failure) {
 
 /* --- Re-entrance ----------------------------------------------------------*/
 
-static struct {
-  int run, poll, free;
-} refused;
+static struct { int run, poll, free; } refused;
 
 static void try_everything(void *data) {
   dewar_runtime *rt = data;
@@ -539,15 +576,14 @@ TEST(freeing_cancels_what_runs_and_its_teardown_still_happens) {
   REQUIRE(host_open(&h));
   dewar_get(h.rt, "/cancel", pending_view, (void *)"with cancel");
   dewar_get(h.rt, "/drop", pending_view, NULL);
-  REQUIRE(host_load(&h,
-                    "local dewar = require 'dewar'\n"
-                    "local app = dewar.app()\n"
-                    "app:get('/sleep', function() dewar.sleep(3600) end)\n"
-                    "app:teardown_request(function(req)\n"
-                    "  dewar.sleep(0.002)\n"
-                    "  dewar.log.info('teardown of ' .. req.path)\n"
-                    "end)\n"
-                    "return app\n") == 0);
+  REQUIRE(host_load(&h, "local dewar = require 'dewar'\n"
+                        "local app = dewar.app()\n"
+                        "app:get('/sleep', function() dewar.sleep(3600) end)\n"
+                        "app:teardown_request(function(req)\n"
+                        "  dewar.sleep(0.002)\n"
+                        "  dewar.log.info('teardown of ' .. req.path)\n"
+                        "end)\n"
+                        "return app\n") == 0);
   REQUIRE(dewar_listen(h.rt, "127.0.0.1", 0) == 0);
   reply r[3] = {{0}};
   const char *targets[] = {"/cancel", "/drop", "/sleep"};
@@ -590,304 +626,4 @@ TEST(warnings_of_lua_go_to_the_log_and_nothing_to_stderr) {
   CHECK(host_logged(&h, "30 careful\n"));
   host_close(&h);
   CHECK(host_logged(&h, "in a finalizer"));
-}
-
-/* --- The host's loop ------------------------------------------------------*/
-
-static void count_tick(uv_timer_t *timer) {
-  ++*(int *)timer->data;
-}
-
-static void stop_loop_cb(void *data, int code, const dewar_response *response) {
-  reply_cb(data, code, response);
-  uv_stop(dewar_loop(h.rt));
-}
-
-TEST(a_host_runs_its_own_loop_and_keeps_it) {
-  uv_loop_t loop;
-  uv_timer_t timer;
-  int ticks = 0;
-  uv_loop_init(&loop);
-  uv_timer_init(&loop, &timer);
-  timer.data = &ticks;
-  uv_timer_start(&timer, count_tick, 0, 1);
-  host_init(&h);
-  h.options.loop = &loop;
-  REQUIRE(dewar_new(&h.rt, &h.options) == 0);
-  CHECK(dewar_loop(h.rt) == &loop);
-  REQUIRE(host_load(&h, lua_app) == 0);
-  dewar_get(h.rt, "/free", reentrant_view, NULL);
-  REQUIRE(dewar_listen(h.rt, "127.0.0.1", 0) == 0);
-  reply r = {0}, again = {0};
-  dewar_request(h.rt, "GET", "/nap", NULL, NULL, 0, stop_loop_cb, &r);
-  uv_run(&loop, UV_RUN_DEFAULT);
-  CHECK_STR(r.body, "woken");
-  CHECK(ticks > 0);
-  dewar_request(h.rt, "GET", "/free", NULL, NULL, 0, stop_loop_cb, &again);
-  uv_run(&loop, UV_RUN_DEFAULT);
-  check_refused(); /* though it is the host that turns the loop */
-  host_close(&h);
-  ticks = 0;
-  while (ticks == 0) uv_run(&loop, UV_RUN_ONCE);
-  uv_close((uv_handle_t *)&timer, NULL);
-  uv_run(&loop, UV_RUN_DEFAULT);
-  CHECK_INT(uv_loop_close(&loop), 0);
-}
-
-TEST(an_idle_runtime_does_not_keep_the_hosts_loop_alive) {
-  uv_loop_t loop;
-  uv_loop_init(&loop);
-  host_init(&h);
-  h.options.loop = &loop;
-  REQUIRE(dewar_new(&h.rt, &h.options) == 0);
-  CHECK_INT(uv_run(&loop, UV_RUN_DEFAULT), 0);
-  REQUIRE(dewar_listen(h.rt, "127.0.0.1", 0) == 0);
-  CHECK(uv_run(&loop, UV_RUN_NOWAIT) != 0);
-  CHECK_INT(dewar_stop(h.rt), 0);
-  CHECK_INT(uv_run(&loop, UV_RUN_DEFAULT), 0);
-  host_close(&h);
-  CHECK_INT(uv_loop_close(&loop), 0);
-}
-
-TEST(a_host_with_another_kind_of_loop_waits_for_the_backend) {
-  REQUIRE(host_open(&h));
-  REQUIRE(host_load(&h, lua_app) == 0);
-  reply r = {0};
-  dewar_request(h.rt, "GET", "/nap", NULL, NULL, 0, reply_cb, &r);
-  struct pollfd fd = {.fd = dewar_backend_fd(h.rt), .events = POLLIN};
-  CHECK(fd.fd >= 0);
-  int turns = 0;
-  for (; !r.done && turns < 200; turns++) {
-    double seconds = dewar_backend_timeout(h.rt);
-    poll(&fd, 1, seconds < 0 ? -1 : (int)(seconds * 1000 + 0.999));
-    CHECK(dewar_poll(h.rt) >= 0);
-  }
-  CHECK_STR(r.body, "woken");
-  CHECK(turns < 200);
-  host_close(&h);
-}
-
-static void post_soon(void *rt) {
-  usleep(3000);
-  dewar_post(rt, count_post, (void *)0);
-}
-
-TEST(a_post_makes_the_backend_readable_though_nothing_else_is_alive) {
-  REQUIRE(host_open(&h));
-  posts.next = 0;
-  CHECK(dewar_backend_timeout(h.rt) < 0);
-  uv_thread_t thread;
-  REQUIRE(uv_thread_create(&thread, post_soon, h.rt) == 0);
-  struct pollfd fd = {.fd = dewar_backend_fd(h.rt), .events = POLLIN};
-  CHECK_INT(poll(&fd, 1, 10000), 1);
-  CHECK(dewar_poll(h.rt) >= 0);
-  CHECK_INT(posts.next, 1);
-  uv_thread_join(&thread);
-  host_close(&h);
-}
-
-/* --- The host's lua_State -------------------------------------------------*/
-
-/* What a host's state must be again, once the runtime is gone. */
-static const char snapshot[] =
-    "local copy = {}\n"
-    "for _, lib in ipairs { coroutine, package.loaded, package.preload, _G,\n"
-    "                       table, string } do\n"
-    "  local fields = {}\n"
-    "  for k, v in pairs(lib) do fields[k] = v end\n"
-    "  copy[#copy + 1] = { lib, fields }\n"
-    "end\n"
-    "function same()\n"
-    "  for i, pair in ipairs(copy) do\n"
-    "    local lib, fields = pair[1], pair[2]\n"
-    "    for k, v in pairs(fields) do\n"
-    "      if lib[k] ~= v then return i .. ' lost ' .. tostring(k) end\n"
-    "    end\n"
-    "    for k in pairs(lib) do\n"
-    "      if fields[k] == nil and k ~= 'same' and k ~= 'kept' then\n"
-    "        return i .. ' got ' .. tostring(k)\n"
-    "      end\n"
-    "    end\n"
-    "  end\n"
-    "  return 'same'\n"
-    "end\n";
-
-static const char *run_lua(lua_State *L, const char *text) {
-  static char result[256];
-  if (luaL_dostring(L, text))
-    snprintf(result, sizeof result, "error: %s", lua_tostring(L, -1));
-  else
-    snprintf(result, sizeof result, "%s", luaL_tolstring(L, -1, NULL));
-  lua_settop(L, 0);
-  return result;
-}
-
-TEST(a_hosts_lua_state_is_put_back_and_stays_open) {
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  run_lua(L, "package.preload['dewar.app'] = function() return 'mine' end\n"
-             "package.loaded.dewar = 'also mine'\n");
-  run_lua(L, snapshot);
-  for (int i = 0; i < 2; i++) { /* and can have another one */
-    host_init(&h);
-    h.options.lua = L;
-    REQUIRE(dewar_new(&h.rt, &h.options) == 0);
-    CHECK(dewar_lua(h.rt) == L);
-    lua_settop(L, 0);
-    REQUIRE(host_load(&h, lua_app) == 0);
-    CHECK_INT(lua_gettop(L), 0);
-    CHECK(strcmp(run_lua(L, "return same()"), "same") != 0);
-    CHECK_STR(run_lua(L, "return type(require 'dewar'.sleep)"), "function");
-    CHECK_STR(ask(&h, "/nap").body, "woken");
-    CHECK_INT(lua_gettop(L), 0);
-    host_close(&h);
-    CHECK_STR(run_lua(L, "return same()"), "same");
-    CHECK_STR(run_lua(L, "return coroutine.wrap(function(a)\n"
-                         "  return coroutine.yield(a) end)(3)"),
-              "3");
-  }
-  CHECK_STR(run_lua(L, "return (require 'dewar')"), "also mine");
-  CHECK_STR(run_lua(L, "return (require 'dewar.app')"), "mine");
-  lua_close(L);
-}
-
-TEST(a_lua_state_has_one_runtime_at_a_time) {
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  host_init(&h);
-  h.options.lua = L;
-  REQUIRE(dewar_new(&h.rt, &h.options) == 0);
-  dewar_runtime *second;
-  CHECK_INT(dewar_new(&second, &h.options), DEWAR_EEXIST);
-  CHECK(second == NULL);
-  CHECK_STR(run_lua(L, "return type(require 'dewar.core'.sleep)"), "function");
-  host_close(&h);
-  lua_close(L);
-}
-
-TEST(what_a_hosts_script_keeps_is_closed_but_safe_to_touch) {
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  host_init(&h);
-  h.options.lua = L;
-  REQUIRE(dewar_new(&h.rt, &h.options) == 0);
-  REQUIRE(host_load(&h, "local dewar = require 'dewar'\n"
-                        "local app = dewar.app()\n"
-                        "kept = { dewar = dewar, app = app,\n"
-                        "  res = dewar.response('a', 200, { a = 'b' }),\n"
-                        "  task = dewar.spawn(dewar.sleep, 60) }\n"
-                        "return app\n") == 0);
-  dewar_poll(h.rt);
-  CHECK_INT(dewar_free(h.rt), 0);
-  const char *calls[] = {
-      "kept.dewar.sleep(0)",
-      "kept.dewar.spawn(print)",
-      "kept.dewar.app()",
-      "kept.app:get('/', print)",
-      "kept.app._core:listen('127.0.0.1', 0)",
-      "kept.dewar.log.info('x')",
-      "kept.dewar.log.level = 'info'",
-      "kept.task:cancel()",
-      "return tostring(kept.task)",
-      "return kept.res.status",
-      "kept.res.status = 201",
-      "kept.res.headers.x = 'y'",
-      "return kept.dewar.json.encode { 1 }",
-      "return kept.dewar.event():wait()",
-      "return kept.dewar.request.path",
-      "kept.dewar.run(print)",
-      "return tostring(kept.dewar.Error('a'))",
-  };
-  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) run_lua(L, calls[i]);
-  CHECK(strstr(run_lua(L, "kept.dewar.sleep(0)"), "has been closed"));
-  CHECK(strstr(run_lua(L, "kept.dewar.app()"), "has been closed"));
-  lua_close(L);
-  CHECK_INT(h.used, 0);
-}
-
-TEST(a_state_may_be_closed_before_its_leftovers_are_collected) {
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  host_init(&h);
-  h.options.lua = L;
-  REQUIRE(dewar_new(&h.rt, &h.options) == 0);
-  REQUIRE(host_load(&h, "local dewar = require 'dewar'\n"
-                        "kept = dewar.app()\n"
-                        "return kept\n") == 0);
-  CHECK_INT(dewar_free(h.rt), 0);
-  lua_close(L);
-  CHECK_INT(h.used, 0);
-}
-
-/* --- Failing allocations --------------------------------------------------*/
-
-static lua_State *host_state; /* NULL: the runtime makes its own */
-
-/* One life of a runtime with a request of each kind; whether the n-th
- * allocation was reached. */
-static bool live(const char *app, size_t fail_at, bool fail_after) {
-  host_init(&h);
-  h.options.lua = host_state;
-  h.fail_at = fail_at;
-  h.fail_after = fail_after;
-  unit.failing = fail_at;
-  reply r = {0};
-  int code = dewar_new(&h.rt, &h.options);
-  if (code == 0) {
-    code = dewar_get(h.rt, "/c/<name>", hello_view, NULL);
-    if (code == 0 && app) code = host_load(&h, app);
-    if (code == 0) {
-      r = ask_with(&h, "GET", "/c/x", "A: b\r\n", NULL);
-      code = r.code;
-    }
-    if (code == 0 && app) {
-      r = ask_with(&h, "POST", "/lua?a=b", "A: b\r\n", "body");
-      code = r.code;
-    }
-    CHECK_INT(dewar_free(h.rt), 0);
-  }
-  CHECK_INT(h.used, 0);
-  bool reached = h.calls >= fail_at;
-  if (!reached) CHECK_INT(r.status, 200);
-  if (!reached) CHECK_INT(code, 0);
-  unit.failing = 0;
-  return reached;
-}
-
-static void live_with_every_failure(const char *app) {
-  for (int after = 0; after < 2; after++) {
-    size_t n = 1;
-    while (live(app, n, after)) {
-      n++;
-      if (!CHECK(n < UNIT_ALLOCATIONS)) return;
-      if (unit.failures > 20) return;
-    }
-  }
-}
-
-TEST(no_failing_allocation_leaks_or_crashes_a_host_without_lua) {
-  live_with_every_failure(NULL);
-}
-
-static const char waiting_app[] =
-    "local dewar = require 'dewar'\n"
-    "local app = dewar.app()\n"
-    "app:post('/lua', function(req)\n"
-    "  dewar.sleep(0)\n"
-    "  return { a = req.args.a, body = req:body() }\n"
-    "end)\n"
-    "return app\n";
-
-TEST(no_failing_allocation_leaks_or_crashes_a_host_with_a_lua_app) {
-  live_with_every_failure(waiting_app);
-}
-
-TEST(no_failing_allocation_leaks_in_a_hosts_lua_state) {
-  host_state = luaL_newstate();
-  luaL_openlibs(host_state);
-  run_lua(host_state, snapshot);
-  live_with_every_failure(waiting_app);
-  CHECK_STR(run_lua(host_state, "return same()"), "same");
-  lua_close(host_state);
-  host_state = NULL;
 }

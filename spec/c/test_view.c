@@ -251,21 +251,20 @@ TEST(hooks_and_error_handlers_of_the_lua_app_apply_to_c_views) {
   int bad = UV_EIO;
   dewar_get(h.rt, "/c", hello_view, NULL);
   dewar_get(h.rt, "/bad", code_view, &bad);
-  REQUIRE(host_load(&h,
-                    "local dewar = require 'dewar'\n"
-                    "local app = dewar.app()\n"
-                    "app:before_request(function(req)\n"
-                    "  dewar.sleep(0.001)\n"
-                    "  if req.args.stop then return 'stopped' end\n"
-                    "end)\n"
-                    "app:after_request(function(req, res)\n"
-                    "  res.headers['X-After'] = req.path\n"
-                    "  return res\n"
-                    "end)\n"
-                    "app:errorhandler(500, function(req, err)\n"
-                    "  return 'handled', 503\n"
-                    "end)\n"
-                    "return app\n") == 0);
+  REQUIRE(host_load(&h, "local dewar = require 'dewar'\n"
+                        "local app = dewar.app()\n"
+                        "app:before_request(function(req)\n"
+                        "  dewar.sleep(0.001)\n"
+                        "  if req.args.stop then return 'stopped' end\n"
+                        "end)\n"
+                        "app:after_request(function(req, res)\n"
+                        "  res.headers['X-After'] = req.path\n"
+                        "  return res\n"
+                        "end)\n"
+                        "app:errorhandler(500, function(req, err)\n"
+                        "  return 'handled', 503\n"
+                        "end)\n"
+                        "return app\n") == 0);
   reply r = ask(&h, "/c");
   CHECK_STR(r.body, "hello");
   CHECK(strstr(r.headers, "X-After: /c\r\n"));
@@ -284,6 +283,7 @@ static struct {
   dewar_exchange *x;
   bool pending, cancelled;
   int answered; /* what dewar_respond came to */
+  int posted;   /* ... and dewar_post, in the thread */
   uv_thread_t thread;
 } later;
 
@@ -313,7 +313,7 @@ static void later_answer(void *data) {
 
 static void later_thread(void *data) {
   usleep(2000);
-  CHECK_INT(dewar_post(data, later_answer, NULL), 0);
+  later.posted = dewar_post(data, later_answer, NULL);
 }
 
 static int thread_view(dewar_exchange *x, void *data) {
@@ -334,6 +334,7 @@ TEST(a_worker_thread_answers_a_pending_view) {
   uv_thread_join(&later.thread);
   CHECK(r.done);
   CHECK_STR(r.body, "late");
+  CHECK_INT(later.posted, 0);
   CHECK_INT(later.answered, 0);
   CHECK(!later.cancelled);
   host_close(&h);
@@ -431,9 +432,7 @@ TEST(a_late_answer_to_a_request_out_of_time_is_a_503) {
 
 /* --- Bodies ---------------------------------------------------------------*/
 
-static struct {
-  int calls, status, again;
-} body;
+static struct { int calls, status, again; } body;
 
 static void body_cb(dewar_exchange *x, int status, const char *bytes,
                     size_t len, void *data) {
@@ -464,9 +463,6 @@ TEST(a_view_gets_the_whole_body) {
   CHECK_INT(body.again, DEWAR_EMISUSE);
   CHECK_INT(ask_with(&h, "POST", "/", NULL, NULL).status, 200);
   CHECK_INT(body.calls, 1);
-  r = ask_with(&h, "POST", "/", "Transfer-Encoding: chunked\r\nContent-Length: ",
-               "3\r\nabc\r\n0\r\n\r\n");
-  CHECK_INT(r.code, DEWAR_EINVAL);
   host_close(&h);
 }
 

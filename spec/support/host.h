@@ -43,8 +43,8 @@ __attribute__((unused)) static void *host_alloc(void *data, void *ptr,
   }
   if (!ptr || nsize > osize) {
     h->calls++;
-    if (h->fail_at && (h->calls == h->fail_at ||
-                       (h->fail_after && h->calls > h->fail_at)))
+    if (h->fail_at &&
+        (h->calls == h->fail_at || (h->fail_after && h->calls > h->fail_at)))
       return NULL;
   }
   void *block = realloc(ptr, nsize);
@@ -53,9 +53,10 @@ __attribute__((unused)) static void *host_alloc(void *data, void *ptr,
   return block;
 }
 
-__attribute__((unused)) static void
-host_log(void *data, int level, const char *text, const dewar_log_field *fields,
-         size_t count) {
+__attribute__((unused)) static void host_log(void *data, int level,
+                                             const char *text,
+                                             const dewar_log_field *fields,
+                                             size_t count) {
   host *h = data;
   size_t at = strlen(h->log), room = sizeof h->log - at;
   int n = snprintf(h->log + at, room, "%d %s", level, text);
@@ -152,9 +153,9 @@ __attribute__((unused)) static int host_connect(host *h, const char *bytes) {
                            .sin_port = htons((uint16_t)dewar_port(h->rt)),
                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int fd = socket(AF_INET, SOCK_STREAM, 0);
-  bool ok = fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0 &&
-            send(fd, bytes, strlen(bytes), MSG_NOSIGNAL) ==
-                (ssize_t)strlen(bytes);
+  bool ok =
+      fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0 &&
+      send(fd, bytes, strlen(bytes), MSG_NOSIGNAL) == (ssize_t)strlen(bytes);
   CHECK(ok);
   return fd;
 }
