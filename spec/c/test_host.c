@@ -194,6 +194,42 @@ TEST(a_hosts_lua_state_is_put_back_and_stays_open) {
   lua_close(L);
 }
 
+TEST(a_state_without_libraries_can_have_a_runtime_that_serves_c_views) {
+  lua_State *L = luaL_newstate();
+  host_init(&h);
+  h.options.lua = L;
+  REQUIRE(dewar_new(&h.rt, &h.options) == 0);
+  dewar_get(h.rt, "/", hello_view, NULL);
+  CHECK_STR(ask(&h, "/").body, "hello");
+  host_close(&h);
+  lua_pushnil(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_pushnil(L);
+  CHECK_INT(lua_next(L, -2), 0); /* no global was left behind */
+  lua_close(L);
+}
+
+/* In Lua: the state that is given is a coroutine, in the midst of a call. */
+static int live_in_lua(lua_State *L) {
+  host_init(&h);
+  h.options.lua = L;
+  if (!CHECK(dewar_new(&h.rt, &h.options) == 0)) return 0;
+  if (CHECK(host_load(&h, lua_app) == 0))
+    CHECK_STR(ask(&h, "/nap").body, "woken");
+  host_close(&h);
+  return 0;
+}
+
+TEST(a_runtime_may_live_inside_a_call_from_lua) {
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  lua_register(L, "live", live_in_lua);
+  run_lua(L, snapshot);
+  CHECK_STR(run_lua(L, "live() return same()"), "same");
+  CHECK_STR(run_lua(L, "coroutine.wrap(live)() return same()"), "same");
+  lua_close(L);
+}
+
 TEST(a_lua_state_has_one_runtime_at_a_time) {
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
