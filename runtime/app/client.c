@@ -331,6 +331,7 @@ int dw_client_shutdown(dw_client *c) {
 dw_client_wait dw_client_peer(const dw_client *c) {
   const dw_connection *peer = c->connection;
   if (!peer) return DW_CLIENT_OVER;
+  if (c->stream && c->stream->queued > 0) return DW_CLIENT_WORKING;
   const dw_transaction *t = peer->transaction;
   switch ((dw_connection_state)peer->state) {
   case DW_CONNECTION_HEAD:

@@ -32,14 +32,25 @@ void dw_body_want(dw_transaction *t, bool whole) {
   dw_connection_update_reading(c);
 }
 
+/* What has arrived and was not taken is unread as well, so that the verdict
+ * depends on what was sent and not on when it came. */
+bool dw_body_allows_reuse(const dw_transaction *t) {
+  const dw_body *b = &t->body;
+  if (b->ended) return true;
+  if (b->failed || b->continue_due) return false;
+  uint64_t unread = b->data.len;
+  if (t->request.has_content_length)
+    unread += t->request.content_length - b->received;
+  return unread <= DW_DRAIN_MAX;
+}
+
 void dw_body_take(dw_transaction *t, size_t len) {
   dw_buffer *data = &t->body.data;
   if (len >= data->len)
     dw_buffer_deinit(data);
   else
     dw_buffer_consume(data, len);
-  if (!t->connection->processing &&
-      t->connection->state == DW_CONNECTION_BUSY)
+  if (!t->connection->processing && t->connection->state == DW_CONNECTION_BUSY)
     dw_connection_update_reading(t->connection);
 }
 

@@ -6,16 +6,16 @@
 #include "base/error.h"
 
 enum {
-  LINGER_TIME = 2000,          /* ms that a closed peer may go on sending */
-  SPARE_BLOCKS = 64,           /* of transactions, kept for the next ones */
-  BLOCK_SIZE = 2048            /* a transaction and its arena's first part */
+  LINGER_TIME = 2000, /* ms that a closed peer may go on sending */
+  SPARE_BLOCKS = 64,  /* of transactions, kept for the next ones */
+  BLOCK_SIZE = 2048   /* a transaction and its arena's first part */
 };
 
 typedef struct block {
   struct block *next;
 } block;
 
-/* --- What connections share ------------------------------------------------- */
+/* --- What connections share ------------------------------------------------*/
 
 void dw_http_init(dw_http *h, dw_loop *loop, dw_limits *limits,
                   const dw_http_events *events, void *data) {
@@ -37,7 +37,7 @@ void dw_http_deinit(dw_http *h) {
   h->spare = 0;
 }
 
-/* --- Transactions ------------------------------------------------------------ */
+/* --- Transactions ----------------------------------------------------------*/
 
 dw_transaction *dw_transaction_new(dw_connection *c) {
   dw_http *h = c->http;
@@ -76,21 +76,45 @@ void dw_transaction_free(dw_transaction *t) {
   }
 }
 
-/* --- Deadlines ---------------------------------------------------------------- */
+/* --- Deadlines -------------------------------------------------------------*/
 
 /* A later deadline only stores a number: the timer notices when it fires. */
-void dw_connection_deadline(dw_connection *c, uint64_t ms) {
+static void arm(dw_connection *c) {
   dw_loop *loop = c->http->loop;
-  if (ms == 0) {
-    c->deadline = UINT64_MAX;
-    return;
-  }
-  c->deadline = dw_loop_now(loop) + ms;
-  if (!dw_timer_active(&c->timer) || c->timer.due > c->deadline)
-    dw_timer_start(loop, &c->timer, ms);
+  uint64_t now = dw_loop_now(loop);
+  uint64_t due =
+      c->deadline < c->write_deadline ? c->deadline : c->write_deadline;
+  if (due == UINT64_MAX || c->state == DW_CONNECTION_CLOSED) return;
+  if (!dw_timer_active(&c->timer) || c->timer.due > due)
+    dw_timer_start(loop, &c->timer, due > now ? due - now : 0);
 }
 
-/* --- Closing -------------------------------------------------------------------- */
+static uint64_t after(dw_connection *c, uint64_t ms) {
+  return ms ? dw_loop_now(c->http->loop) + ms : UINT64_MAX;
+}
+
+void dw_connection_deadline(dw_connection *c, uint64_t ms) {
+  c->deadline = after(c, ms);
+  arm(c);
+}
+
+void dw_connection_idle(dw_connection *c) {
+  dw_connection_deadline(c, c->http->limits->keep_alive_timeout);
+}
+
+/* Only what the peer takes counts, so what is queued behind the first bytes
+ * gives it no more time. */
+void dw_connection_queued(dw_connection *c, size_t more) {
+  if (c->stream->queued > more) {
+    c->unsent += more;
+    return;
+  }
+  c->unsent = more;
+  c->write_deadline = after(c, c->http->limits->write_timeout);
+  arm(c);
+}
+
+/* --- Closing ---------------------------------------------------------------*/
 
 static void connection_free(dw_connection *c) {
   dw_http *h = c->http;
@@ -144,24 +168,34 @@ void dw_connection_cut(dw_connection *c) {
   gone(c);
 }
 
+/* What the system has taken of earlier answers still goes out. An answer that
+ * the close would seem to complete must not get one. */
+void dw_connection_close(dw_connection *c) {
+  const dw_transaction *t = c->transaction;
+  if (c->state == DW_CONNECTION_CLOSED) return;
+  close_stream(c, t && t->reply != DW_REPLY_DONE &&
+                      t->framing == DW_FRAMING_CLOSE);
+  gone(c);
+}
+
 void dw_connection_finish(dw_connection *c) {
   if (c->state == DW_CONNECTION_CLOSED || c->state == DW_CONNECTION_LINGER)
     return;
   c->state = DW_CONNECTION_FLUSH;
+  c->deadline = UINT64_MAX;
+  c->drained = 0;
   dw_connection_drained(c);
   dw_buffer_deinit(&c->in);
   if (dw_connection_flush(c) < 0) return;
   if (c->stream->queued) {
-    dw_connection_deadline(c, c->http->limits->write_timeout);
     dw_connection_update_reading(c);
     return;
   }
   if (c->ended || dw_stream_shutdown(c->stream) < 0) {
-    close_stream(c, false);
+    dw_connection_close(c);
     return;
   }
   c->state = DW_CONNECTION_LINGER;
-  c->drained = 0;
   dw_connection_deadline(c, LINGER_TIME);
   dw_connection_update_reading(c);
 }
@@ -186,32 +220,58 @@ void dw_connection_reject(dw_connection *c, int status, const char *reason) {
   dw_connection_finish(c);
 }
 
-static void deadline_cb(dw_timer *timer) {
-  dw_connection *c = timer->data;
-  uint64_t now = dw_loop_now(c->http->loop);
-  if (c->deadline == UINT64_MAX) return;
-  if (now < c->deadline) {
-    dw_timer_start(c->http->loop, timer, c->deadline - now);
-    return;
-  }
-  c->deadline = UINT64_MAX;
+/* The state's deadline is over. */
+static void overdue(dw_connection *c) {
   dw_transaction *t = c->transaction;
-  if (c->state == DW_CONNECTION_HEAD && dw_parser_started(&c->parser)) {
-    dw_connection_reject(c, 408, "the request's head did not arrive in time");
-  } else if (c->state == DW_CONNECTION_BUSY && c->stream->queued == 0 && t &&
-             !t->body.ended && !t->body.failed) {
-    dw_body_fail(t, 408, "the request's body did not arrive in time");
-  } else if (c->state == DW_CONNECTION_HEAD && c->stream->queued == 0) {
-    close_stream(c, false); /* idle: silently */
-  } else if (c->stream->queued && c->stream->queued != c->unsent) {
-    c->unsent = c->stream->queued; /* slow, but it gets on */
-    dw_connection_deadline(c, c->http->limits->write_timeout);
-  } else {
-    dw_connection_cut(c);
+  switch ((dw_connection_state)c->state) {
+  case DW_CONNECTION_HEAD:
+    if (dw_parser_started(&c->parser))
+      dw_connection_reject(c, 408, "the request's head did not arrive in time");
+    else if (c->stream->queued == 0)
+      dw_connection_close(c); /* idle: silently */
+    break;
+  case DW_CONNECTION_BUSY:
+    if (t->body.wanted)
+      dw_body_fail(t, 408, "the request's body did not arrive in time");
+    break;
+  case DW_CONNECTION_DRAIN:
+    dw_connection_finish(c);
+    break;
+  case DW_CONNECTION_LINGER:
+    dw_connection_close(c); /* who reads slowly still gets it all */
+    break;
+  case DW_CONNECTION_FLUSH:
+  case DW_CONNECTION_CLOSED:
+    break;
   }
 }
 
-/* --- The life of a connection -------------------------------------------------------- */
+/* The peer had its time to take some of what is queued. */
+static void write_overdue(dw_connection *c) {
+  if (c->stream->queued == 0) return;
+  if (c->stream->queued >= c->unsent) {
+    dw_connection_cut(c);
+    return;
+  }
+  c->unsent = c->stream->queued; /* slow, but it gets on */
+  c->write_deadline = after(c, c->http->limits->write_timeout);
+}
+
+static void deadline_cb(dw_timer *timer) {
+  dw_connection *c = timer->data;
+  uint64_t now = dw_loop_now(c->http->loop);
+  if (c->write_deadline <= now) {
+    c->write_deadline = UINT64_MAX;
+    write_overdue(c);
+  }
+  if (c->state != DW_CONNECTION_CLOSED && c->deadline <= now) {
+    c->deadline = UINT64_MAX;
+    overdue(c);
+  }
+  arm(c);
+}
+
+/* --- The life of a connection ----------------------------------------------*/
 
 static void flusher_cb(dw_deferred *d) { dw_connection_flush(d->data); }
 
@@ -222,21 +282,15 @@ static void write_cb(dw_stream *s, int status) {
     dw_connection_cut(c);
     return;
   }
-  if (s->queued > 0) {
-    dw_connection_deadline(c, c->http->limits->write_timeout);
-    return;
-  }
+  if (s->queued > 0) return;
+  c->write_deadline = UINT64_MAX;
   if (c->state == DW_CONNECTION_FLUSH) {
     dw_connection_finish(c);
     return;
   }
   dw_transaction *t = c->transaction;
-  if (c->state == DW_CONNECTION_HEAD)
-    dw_connection_deadline(c, c->http->limits->keep_alive_timeout);
-  else
-    c->deadline = UINT64_MAX;
-  if (t && !t->body.ended && t->body.wanted)
-    dw_connection_deadline(c, c->http->limits->body_timeout);
+  if (c->state == DW_CONNECTION_HEAD && !dw_parser_started(&c->parser))
+    dw_connection_idle(c);
   if (t && c->waiting_drain) {
     c->waiting_drain = false;
     c->http->events->drain_cb(t);
@@ -260,6 +314,7 @@ int dw_connection_open(dw_http *h, dw_stream *s, dw_connection **out) {
   dw_parser_init(&c->parser, h->limits);
   dw_buffer_init(&c->in, h->alloc, 0);
   dw_buffer_init(&c->out, h->alloc, 0);
+  c->write_deadline = UINT64_MAX;
   dw_timer_init(&c->timer, deadline_cb, c);
   dw_deferred_init(&c->flusher, flusher_cb, c);
   dw_list_push(&h->connections, &c->node);
@@ -272,18 +327,17 @@ int dw_connection_open(dw_http *h, dw_stream *s, dw_connection **out) {
 
 /* The connection is as good as new, but for what the body may leave behind. */
 static void go_on(dw_connection *c, dw_transaction *t) {
-  const dw_limits *limits = c->http->limits;
   if (t->body.ended) {
     dw_transaction_free(t);
     c->state = DW_CONNECTION_HEAD;
-    dw_connection_deadline(c, limits->keep_alive_timeout);
+    dw_connection_idle(c);
   } else {
+    c->drained = t->body.data.len;
     dw_buffer_deinit(&t->body.data);
     c->transaction = NULL;
     c->draining = t;
-    c->drained = 0;
     c->state = DW_CONNECTION_DRAIN;
-    dw_connection_deadline(c, limits->body_timeout);
+    dw_connection_deadline(c, c->http->limits->body_timeout);
   }
   if (!c->processing) dw_connection_input(c);
 }
@@ -294,10 +348,8 @@ void dw_transaction_end(dw_transaction *t) {
   /* Without its last chunk or its full length an answer is seen to be cut; one
    * that the close would end needs a reset. */
   bool cut = t->reply == DW_REPLY_CUT && t->framing != DW_FRAMING_CLOSE;
-  bool hopeless = !t->body.ended && (t->body.failed || t->body.continue_due ||
-                                     t->body.received > DW_DRAIN_MAX);
-  if (c->state != DW_CONNECTION_CLOSED && done && !hopeless && !c->ended &&
-      c->keep_alive && !c->http->stopping) {
+  if (c->state != DW_CONNECTION_CLOSED && done && !c->ended && c->keep_alive &&
+      !c->http->stopping && dw_body_allows_reuse(t)) {
     go_on(c, t);
     return;
   }
@@ -312,8 +364,9 @@ void dw_transaction_end(dw_transaction *t) {
   }
 }
 
-/* --- The end of them all ------------------------------------------------------ */
+/* --- The end of them all ---------------------------------------------------*/
 
+/* A head that has begun to arrive was sent by somebody who didn't know. */
 void dw_http_stop(dw_http *h) {
   h->stopping = true;
   for (dw_list *n = h->connections.next, *next; n != &h->connections;
@@ -322,8 +375,8 @@ void dw_http_stop(dw_http *h) {
     next = n->next;
     if (c->state == DW_CONNECTION_HEAD && !dw_parser_started(&c->parser) &&
         c->stream->queued == 0)
-      close_stream(c, false);
-    else if (c->state == DW_CONNECTION_HEAD)
+      dw_connection_close(c);
+    else if (c->state == DW_CONNECTION_HEAD && !dw_parser_started(&c->parser))
       dw_connection_finish(c);
   }
 }

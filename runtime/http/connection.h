@@ -26,7 +26,7 @@ typedef struct dw_http dw_http;
 typedef struct dw_connection dw_connection;
 typedef struct dw_transaction dw_transaction;
 
-/* --- The body of a request ------------------------------------------------ */
+/* --- The body of a request -------------------------------------------------*/
 
 typedef struct dw_body {
   dw_buffer data;     /* received and not yet taken */
@@ -40,7 +40,7 @@ typedef struct dw_body {
   const char *reason; /* of a failure with a status */
 } dw_body;
 
-/* --- A transaction -------------------------------------------------------- */
+/* --- A transaction ---------------------------------------------------------*/
 
 typedef enum dw_reply_state {
   DW_REPLY_NONE,   /* nothing was sent */
@@ -119,12 +119,12 @@ struct dw_connection {
   dw_list node;
   dw_transaction *transaction;
   dw_transaction *draining; /* in DRAIN: answered, its body has not ended */
-  void *data; /* the owner's; NULL at first */
+  void *data;               /* the owner's; NULL at first */
   /* Private from here on. */
   dw_parser parser;
-  dw_buffer in;  /* what arrived and could not be used yet */
-  dw_buffer out; /* what is to be sent at the next flush */
-  size_t scanned; /* of in, by the parser */
+  dw_buffer in;            /* what arrived and could not be used yet */
+  dw_buffer out;           /* what is to be sent at the next flush */
+  size_t scanned;          /* of in, by the parser */
   dw_timer timer;          /* for the earlier one of ... */
   uint64_t deadline;       /* what the state waits for; UINT64_MAX: none */
   uint64_t write_deadline; /* the peer takes bytes; UINT64_MAX: none queued */
@@ -132,11 +132,11 @@ struct dw_connection {
   uint64_t drained; /* bytes swallowed behind an answer */
   size_t unsent;    /* of what is queued, when write_deadline was set */
   uint8_t state;
-  bool keep_alive;   /* after the current transaction */
-  bool processing;   /* the input loop is on the stack */
+  bool keep_alive; /* after the current transaction */
+  bool processing; /* the input loop is on the stack */
   bool reading;
-  bool ended;        /* the peer has sent its last byte */
-  bool waiting_drain;/* drain_cb is due */
+  bool ended;         /* the peer has sent its last byte */
+  bool waiting_drain; /* drain_cb is due */
 };
 
 /* Takes over a stream, fails or not. 0 or DW_ENOMEM. */
@@ -144,7 +144,7 @@ int dw_connection_open(dw_http *h, dw_stream *s, dw_connection **out);
 /* Cuts: RST or a bare close. A transaction under way gets gone_cb. */
 void dw_connection_cut(dw_connection *c);
 
-/* --- Using a transaction --------------------------------------------------- */
+/* --- Using a transaction ---------------------------------------------------*/
 
 /* Asks for more of the body than is in body.data (whole: for all of it):
  * body_cb is called in a later turn when there is news. Not if it has ended or

@@ -19,6 +19,8 @@ void dw_connection_input(dw_connection *c);
 void dw_connection_read_cb(dw_stream *s, const char *bytes, ssize_t len);
 /* Reads if bytes are welcome now, else not. */
 void dw_connection_update_reading(dw_connection *c);
+/* Closes at once; whoever works for the client is told that it is gone. */
+void dw_connection_close(dw_connection *c);
 /* Everything is answered that will be: sends it, ends our side, and lets the
  * peer's rest run dry, so that a reset doesn't destroy the answer on its way
  * (RFC 9112, 9.6). */
@@ -33,6 +35,10 @@ void dw_connection_drained(dw_connection *c);
 dw_transaction *dw_transaction_new(dw_connection *c);
 void dw_transaction_free(dw_transaction *t);
 
+/* Whether the connection can be used again behind the request's body: it has
+ * ended, or what nobody has read of it is little enough to be swallowed. One
+ * that waits for 100 Continue may follow or not (RFC 9110, 10.1.1). */
+bool dw_body_allows_reuse(const dw_transaction *t);
 /* A code of libuv's, or a status. What arrived before stays readable. */
 void dw_body_fail(dw_transaction *t, int failed, const char *reason);
 

@@ -11,7 +11,14 @@ enum {
   LINGER_MAX = 512 * 1024 /* bytes that a closed peer may go on sending */
 };
 
-/* Feeds what is there of the body; the bytes used. */
+static void body_failed(dw_transaction *t, int failed, const char *reason) {
+  t->body.failed = failed;
+  t->body.reason = reason;
+  t->connection->keep_alive = false;
+}
+
+/* Feeds what is there of the body; the bytes used. Calls nobody: a transaction
+ * may end in any callback. */
 static size_t feed_body(dw_connection *c, const char *bytes, size_t len) {
   dw_transaction *t = c->transaction;
   dw_body *b = &t->body;
@@ -25,13 +32,13 @@ static size_t feed_body(dw_connection *c, const char *bytes, size_t len) {
     if (r == DW_PARSE_DATA) {
       b->received += data.len;
       if (dw_buffer_append_slice(&b->data, data) < 0)
-        dw_body_fail(t, UV_ENOMEM, NULL);
+        body_failed(t, UV_ENOMEM, NULL);
     } else if (r == DW_PARSE_END) {
       b->ended = true;
     } else if (r == DW_PARSE_MORE) {
       break;
     } else {
-      dw_body_fail(t, c->parser.status, c->parser.reason);
+      body_failed(t, c->parser.status, c->parser.reason);
     }
   }
   return done;
@@ -47,8 +54,8 @@ static void keep_head_deadline(dw_connection *c, bool started) {
 static size_t input_head(dw_connection *c, const char *bytes, size_t len) {
   size_t used = 0;
   bool started = dw_parser_started(&c->parser);
-  dw_parse r = dw_parser_scan(&c->parser, bytes + c->scanned, len - c->scanned,
-                              &used);
+  dw_parse r =
+      dw_parser_scan(&c->parser, bytes + c->scanned, len - c->scanned, &used);
   if (r == DW_PARSE_MORE) {
     c->scanned = len;
     keep_head_deadline(c, started);
@@ -99,7 +106,10 @@ static size_t input_drain(dw_connection *c, const char *bytes, size_t len) {
     if (r == DW_PARSE_END) {
       dw_connection_drained(c);
       c->state = DW_CONNECTION_HEAD;
-      dw_connection_deadline(c, c->http->limits->keep_alive_timeout);
+      if (c->http->stopping)
+        dw_connection_finish(c);
+      else
+        dw_connection_idle(c);
       return done;
     }
     if (r == DW_PARSE_ERROR || c->drained > DW_DRAIN_MAX) {
@@ -112,13 +122,15 @@ static size_t input_drain(dw_connection *c, const char *bytes, size_t len) {
 
 static size_t input_busy(dw_connection *c, const char *bytes, size_t len) {
   dw_transaction *t = c->transaction;
-  if (t->body.ended || t->body.failed) return 0;
+  dw_body *b = &t->body;
+  if (b->ended || b->failed) return 0;
   size_t used = feed_body(c, bytes, len);
-  if (t->body.ended) c->deadline = UINT64_MAX;
-  if (t->body.wanted && !t->body.failed &&
-      (t->body.ended || t->body.data.len > 0)) {
-    t->body.wanted = false;
+  if (!b->wanted) return used;
+  if (b->ended || b->failed || b->data.len > 0) {
+    b->wanted = false;
     c->http->events->body_cb(t);
+  } else {
+    dw_connection_deadline(c, c->http->limits->body_timeout);
   }
   return used;
 }
@@ -179,15 +191,17 @@ void dw_connection_input(dw_connection *c) {
 static void peer_ended(dw_connection *c, ssize_t len) {
   c->ended = true;
   c->reading = false;
-  if (len < 0 || c->state == DW_CONNECTION_LINGER) {
+  if (len < 0) {
     dw_connection_cut(c);
+  } else if (c->state == DW_CONNECTION_LINGER) {
+    dw_connection_close(c);
   } else if (c->state == DW_CONNECTION_HEAD ||
              c->state == DW_CONNECTION_DRAIN) {
     c->keep_alive = false;
     dw_connection_finish(c);
   } else if (c->state == DW_CONNECTION_BUSY &&
              c->http->limits->cancel_on_disconnect) {
-    dw_connection_cut(c);
+    dw_connection_close(c);
   } else if (c->state == DW_CONNECTION_BUSY) {
     dw_transaction *t = c->transaction;
     c->keep_alive = false;
@@ -203,11 +217,9 @@ void dw_connection_read_cb(dw_stream *s, const char *bytes, ssize_t len) {
   }
   if (c->state == DW_CONNECTION_LINGER || c->state == DW_CONNECTION_FLUSH) {
     c->drained += (uint64_t)len;
-    if (c->drained > LINGER_MAX) dw_connection_cut(c);
+    dw_connection_update_reading(c);
     return;
   }
-  if (c->state == DW_CONNECTION_BUSY && !c->transaction->body.ended)
-    dw_connection_deadline(c, c->http->limits->body_timeout);
   size_t used = 0;
   if (c->in.len == 0) used = input(c, bytes, (size_t)len);
   if (c->state == DW_CONNECTION_CLOSED) return;
@@ -224,18 +236,28 @@ void dw_connection_read_cb(dw_stream *s, const char *bytes, ssize_t len) {
   dw_connection_update_reading(c);
 }
 
+/* Somebody who waits for the whole body has an own limit for it. */
+static bool body_full(const dw_body *b) {
+  return !b->ended && b->data.len > DW_BODY_HIGH_WATER &&
+         !(b->wanted && b->whole);
+}
+
 /* Whether bytes are welcome. While a view waits they are, up to a limit, since
  * reading is how a disconnect is noticed. */
 static bool wants_bytes(dw_connection *c) {
-  if (c->ended || c->state == DW_CONNECTION_CLOSED) return false;
-  if (c->state == DW_CONNECTION_FLUSH || c->state == DW_CONNECTION_LINGER)
-    return true;
-  if (c->in.len > HOLD_MAX) return false;
-  dw_transaction *t = c->transaction;
-  if (t && !t->body.ended && !t->body.whole &&
-      t->body.data.len > DW_BODY_HIGH_WATER)
-    return false;
-  return c->state != DW_CONNECTION_HEAD || !output_full(c);
+  if (c->ended) return false;
+  const dw_transaction *t = c->transaction;
+  switch ((dw_connection_state)c->state) {
+  case DW_CONNECTION_FLUSH:
+  case DW_CONNECTION_LINGER:
+    return c->drained <= LINGER_MAX;
+  case DW_CONNECTION_HEAD:
+    return !output_full(c); /* the parser limits a head that is held */
+  case DW_CONNECTION_BUSY:
+    return c->in.len <= HOLD_MAX && !body_full(&t->body);
+  default:
+    return c->state == DW_CONNECTION_DRAIN;
+  }
 }
 
 void dw_connection_update_reading(dw_connection *c) {

@@ -11,12 +11,7 @@ enum {
   GATHER_MAX = 64 * 1024 /* output kept back while the input loop runs */
 };
 
-/* --- Sending ------------------------------------------------------------------ */
-
-static void progress(dw_connection *c) {
-  c->unsent = c->stream->queued;
-  dw_connection_deadline(c, c->http->limits->write_timeout);
-}
+/* --- Sending ---------------------------------------------------------------*/
 
 /* Sends output and, behind it, more bytes without copying what goes at once. */
 static int send_with(dw_connection *c, dw_slice more) {
@@ -35,7 +30,7 @@ static int send_with(dw_connection *c, dw_slice more) {
     }
     int code = dw_stream_write(c->stream, bufs, n);
     if (code < 0) return code;
-    progress(c);
+    dw_connection_queued(c, left);
   }
   /* The buffer of an idle connection is given back. */
   dw_buffer_deinit(&c->out);
@@ -56,7 +51,7 @@ void dw_reply_flush(dw_transaction *t) {
   if (!t->connection->processing) dw_connection_flush(t->connection);
 }
 
-/* --- Heads ---------------------------------------------------------------------- */
+/* --- Heads -----------------------------------------------------------------*/
 
 /* What the answer's own Connection header wants. */
 static bool says_close(const dw_response *r) {
@@ -64,22 +59,11 @@ static bool says_close(const dw_response *r) {
   return h && dw_slice_equal_nocase(h->value, DW_LITERAL("close"));
 }
 
-/* Whether the connection can be used again, as far as the request's body goes:
- * it has ended, or what is left of it may be swallowed. One that waits for 100
- * Continue may follow or not (RFC 9110, 10.1.1). */
-static bool body_allows_reuse(const dw_transaction *t) {
-  const dw_body *b = &t->body;
-  if (b->ended) return true;
-  if (b->failed || b->continue_due) return false;
-  return !t->request.has_content_length ||
-         t->request.content_length - b->received <= DW_DRAIN_MAX;
-}
-
 static int write_head(dw_transaction *t, dw_response *r, dw_framing framing,
                       uint64_t length) {
   dw_connection *c = t->connection;
   bool keep = c->keep_alive && !c->http->stopping && !says_close(r) &&
-              framing != DW_FRAMING_CLOSE && body_allows_reuse(t);
+              framing != DW_FRAMING_CLOSE && dw_body_allows_reuse(t);
   dw_head_options options = {.framing = framing,
                              .length = length,
                              .minor = t->request.minor,
@@ -94,8 +78,8 @@ static int write_head(dw_transaction *t, dw_response *r, dw_framing framing,
   c->keep_alive = keep;
   t->status = r->status;
   t->framing = framing;
-  t->bodiless = t->request.method == DW_METHOD_HEAD ||
-                dw_status_bodiless(r->status);
+  t->bodiless =
+      t->request.method == DW_METHOD_HEAD || dw_status_bodiless(r->status);
   return 0;
 }
 
@@ -103,8 +87,8 @@ int dw_reply(dw_transaction *t, dw_response *r) {
   dw_connection *c = t->connection;
   if (t->reply != DW_REPLY_NONE) return DEWAR_EMISUSE;
   dw_slice body = r->kind == DW_BODY_BYTES ? r->body : DW_EMPTY;
-  dw_framing framing = dw_status_bodiless(r->status) ? DW_FRAMING_NONE
-                                                     : DW_FRAMING_LENGTH;
+  dw_framing framing =
+      dw_status_bodiless(r->status) ? DW_FRAMING_NONE : DW_FRAMING_LENGTH;
   if (c->state == DW_CONNECTION_CLOSED) {
     t->reply = DW_REPLY_DONE;
     t->status = r->status;
@@ -131,7 +115,7 @@ int dw_reply(dw_transaction *t, dw_response *r) {
   return 0;
 }
 
-/* --- Streams ---------------------------------------------------------------------- */
+/* --- Streams ---------------------------------------------------------------*/
 
 static bool find_length(const dw_response *r, uint64_t *out) {
   const dw_header *h =
