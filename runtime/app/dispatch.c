@@ -13,6 +13,7 @@
 #include "base/error.h"
 
 static const dw_hook_cursor at_start;
+static const char too_long[] = "The request took too long.";
 
 static const dw_runner *runner(dw_exchange *x) { return x->server->runner; }
 
@@ -21,7 +22,7 @@ static void go(dw_exchange *x, dw_stage stage) {
   x->cursor = at_start;
 }
 
-/* --- Before the answer ------------------------------------------------------- */
+/* --- Before the answer -----------------------------------------------------*/
 
 static dw_verdict match(dw_exchange *x) {
   dw_request *r = &x->http.request;
@@ -86,7 +87,7 @@ static dw_verdict view(dw_exchange *x) {
   return dw_exchange_fail(x, 500, "A converter of the route failed.");
 }
 
-/* --- Errors -------------------------------------------------------------------- */
+/* --- Errors ----------------------------------------------------------------*/
 
 /* The first unhandled error is the one that teardown gets. */
 static void keep_unhandled(dw_exchange *x) {
@@ -126,11 +127,15 @@ static void cancelled(dw_exchange *x) {
   go(x, DW_STAGE_CLOSE_BODY);
 }
 
+static bool is_overdue(const dw_exchange *x) {
+  return x->error.cls == &dw_error_cancelled && x->timed_out;
+}
+
 /* An error of a view or a hook before it. */
 static void route_error(dw_exchange *x) {
-  if (x->error.cls == &dw_error_cancelled && x->timed_out) {
+  if (is_overdue(x)) {
     if (x->script) runner(x)->uncancel(x);
-    dw_exchange_fail(x, 503, "The request took too long.");
+    dw_exchange_fail(x, 503, too_long);
   }
   x->handler = dw_scope_find_error(x->scope, x->error.cls, x->error.status);
   if (x->handler) {
@@ -143,8 +148,20 @@ static void route_error(dw_exchange *x) {
   }
 }
 
+/* Time ran out where an answer was made or finished: no handler is asked. */
+static void out_of_time(dw_exchange *x) {
+  if (x->script) runner(x)->uncancel(x);
+  dw_exchange_fail(x, 503, too_long);
+  x->stage = x->after;
+  if (dw_answer_error(x) < 0) go(x, DW_STAGE_CLOSE_BODY);
+}
+
 /* A handler for errors failed itself. */
 static void handler_failed(dw_exchange *x) {
+  if (is_overdue(x)) {
+    out_of_time(x);
+    return;
+  }
   if (x->stage == DW_STAGE_ERROR) {
     server_error(x);
     return;
@@ -164,10 +181,13 @@ static void after_failed(dw_exchange *x) {
   }
   x->failed_after = true;
   x->after = x->stage;
-  server_error(x);
+  if (is_overdue(x))
+    out_of_time(x);
+  else
+    server_error(x);
 }
 
-/* --- Sending -------------------------------------------------------------------- */
+/* --- Sending ---------------------------------------------------------------*/
 
 static dw_verdict transmit(dw_exchange *x) {
   dw_transaction *t = &x->http;
@@ -175,8 +195,7 @@ static dw_verdict transmit(dw_exchange *x) {
   bool stream = x->response->kind == DW_BODY_STREAM;
   if (x->response->status == 405 && x->match.kind == DW_MATCH_NOT_ALLOWED)
     dw_answer_allow(x);
-  int code = stream ? dw_reply_start(t, x->response)
-                    : dw_reply(t, x->response);
+  int code = stream ? dw_reply_start(t, x->response) : dw_reply(t, x->response);
   if (code == DW_ENOMEM) {
     dw_response_clear_body(x->response);
     dw_headers_deinit(&x->response->headers);
@@ -213,7 +232,7 @@ static dw_verdict reap(dw_exchange *x) {
   return x->script ? runner(x)->reap(x) : DW_PASS;
 }
 
-/* --- The machine ------------------------------------------------------------------ */
+/* --- The machine -----------------------------------------------------------*/
 
 /* Does the stage's next piece of work. *more: the stage goes on after it. */
 static dw_verdict work(dw_exchange *x, bool *more) {
