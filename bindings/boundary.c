@@ -68,6 +68,11 @@ static bool in_the_way(lua_State *in, lua_Debug *ar, char *name) {
   return named;
 }
 
+static bool is_finalizer(const lua_Debug *ar) {
+  return strcmp(ar->namewhat, "metamethod") == 0 && ar->name &&
+         (strcmp(ar->name, "__gc") == 0 || strcmp(ar->name, "gc") == 0);
+}
+
 /* Fills in the name of what keeps `in` from yielding. */
 static void find_boundary(lua_State *in, char *name) {
   lua_Debug ar;
@@ -75,8 +80,7 @@ static void find_boundary(lua_State *in, char *name) {
   bool guessed = false;
   for (int level = 1; lua_getstack(in, level, &ar); level++) {
     lua_getinfo(in, "Sn", &ar);
-    if (strcmp(ar.namewhat, "metamethod") == 0 && ar.name &&
-        (strcmp(ar.name, "__gc") == 0 || strcmp(ar.name, "gc") == 0)) {
+    if (is_finalizer(&ar)) {
       snprintf(name, QUOTED_SIZE, "a __gc metamethod");
       return;
     }
@@ -126,13 +130,24 @@ static void check_chain(lua_State *L, dw_script *s) {
   }
 }
 
+/* Turning the loop is no yield, but a finalizer may run in the midst of
+ * anything. */
+static void check_outside(lua_State *L, dw_script *s) {
+  lua_Debug ar;
+  if (s->loop->running)
+    dw_misuse(L, "cannot wait inside a loop callback that is no task; "
+                 "dewar.spawn a task that waits");
+  for (int level = 0; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "n", &ar);
+    if (is_finalizer(&ar)) refuse(L, L);
+  }
+}
+
 void dw_wait_check(lua_State *L, dw_script *s) {
   if (!s->tasks) luaL_error(L, "cannot wait: Dewar's runtime has been closed");
   const dw_task *t = s->current;
-  if (t) {
-    if (L != t->co || !lua_isyieldable(L)) check_chain(L, s);
-  } else if (s->loop->running) {
-    dw_misuse(L, "cannot wait inside a loop callback that is no task; "
-                 "dewar.spawn a task that waits");
-  }
+  if (!t)
+    check_outside(L, s);
+  else if (L != t->co || !lua_isyieldable(L))
+    check_chain(L, s);
 }

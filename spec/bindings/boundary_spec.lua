@@ -60,6 +60,13 @@ describe("where Lua cannot yield", function()
     end)
   end)
 
+  it("a finalizer can't wait outside of tasks either", function()
+    local err
+    setmetatable({}, { __gc = function() err = raised(dewar.sleep, 0) end })
+    collectgarbage() collectgarbage()
+    assert.matches("cannot wait across a __gc metamethod", err)
+  end)
+
   it("outside of tasks the loop is turned instead", function()
     local list = { 3, 1, 2 }
     table.sort(list, function(a, b) dewar.yield() return a < b end)

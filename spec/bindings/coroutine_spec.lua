@@ -87,6 +87,11 @@ local bodies = {
     c.resume(co)
     note(c.close(co))
     note(pcall(c.close, (c.running())))
+    co = c.create(function() error("failed", 0) end)
+    c.resume(co)
+    note(c.close(co))
+    note(c.status(co), c.close(co))
+    note(c.close(c.create(print)))
     note(pcall(function() c.close(1) end))
   end,
   ["status of nested ones"] = function(c, note)
