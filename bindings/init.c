@@ -59,6 +59,8 @@ static int script_gc(lua_State *L) {
   if (!rt) return 0;
   s->owns_lua = false; /* whoever closes the state, it isn't us any more */
   dw_script_shutdown(s);
+  /* os.exit from inside the loop closes the state and never comes back. */
+  if (rt->state != DW_RUNTIME_CLOSED && !s->closing) return 0;
   s->runtime = NULL;
   dw_runtime_release(rt);
   return 0;
