@@ -110,6 +110,7 @@ static dw_run ended(dw_task *t, int values) {
   dw_traceback_forget(co, t->script);
   dw_scopes_forget(t);
   t->status = failed ? DW_TASK_FAILED : DW_TASK_DONE;
+  t->killed = false;
   if (t->stage) {
     lua_settop(co, 0);
     t->phase = DW_PHASE_IDLE;
