@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "bindings/errors.h"
 #include "bindings/handler.h"
+#include "bindings/task_private.h"
 
 #define STREAM_TYPE "dewar.stream"
 
@@ -62,11 +63,23 @@ static int piece_k(lua_State *L, int status, lua_KContext ctx) {
 
 /* --- The push form ------------------------------------------------------------------- */
 
+/* Lets all go on that wait to write. */
 static void drained_cb(dw_exchange *x) {
-  dw_wake_up(*(dw_wake *)x->drain_data);
+  dw_list *line = x->drain_data;
+  for (dw_list *n; (n = dw_list_shift(line));)
+    dw_wake_up(DW_CONTAINER(n, dw_waiter, node)->wake);
 }
 
-static void forget(void *data) { ((dw_exchange *)data)->drain_cb = NULL; }
+/* The line of those who wait to write. */
+static dw_list *check_line(lua_State *L, dw_exchange *x) {
+  if (!x->drain_data) {
+    dw_list *line = dw_arena_alloc(&x->http.request.arena, sizeof *line);
+    if (!line) luaL_error(L, "not enough memory");
+    dw_list_init(line);
+    x->drain_data = line;
+  }
+  return x->drain_data;
+}
 
 static int written_k(lua_State *L, int status, lua_KContext ctx) {
   (void)L;
@@ -87,15 +100,11 @@ static int stream_write(lua_State *L) {
   check_piece(L, 1);
   write_piece(L, x, 1);
   if (!dw_reply_full(&x->http)) return 0;
-  if (x->drain_cb)
-    return luaL_error(L, "another task is waiting to write to this stream");
-  dw_wake *wake = x->drain_data;
-  if (!wake && !(wake = dw_arena_alloc(&x->http.request.arena, sizeof *wake)))
-    return luaL_error(L, "not enough memory");
-  x->drain_data = wake;
-  *wake = dw_wait_begin(L, s, forget, x);
+  dw_list *line = check_line(L, x);
+  dw_wake wake = dw_wait_begin(L, s, NULL, NULL);
+  dw_waiter_join(line, wake);
   x->drain_cb = drained_cb;
-  return dw_wait(L, *wake, -1, written_k, 0);
+  return dw_wait(L, wake, -1, written_k, 0);
 }
 
 static int pushed_k(lua_State *L, int status, lua_KContext ctx) {
@@ -164,6 +173,8 @@ int dw_stream_close_body(lua_State *L) {
   dw_exchange *x = lua_touserdata(L, 1);
   dw_slot_push(L, x, DW_SLOT_BODY);
   x->called = DW_PASS;
+  x->drain_cb = NULL;
+  if (x->drain_data) drained_cb(x); /* a background task's write, at the most */
   if (luaL_getmetafield(L, 2, "__close") != LUA_TNIL) {
     lua_insert(L, 2);
     if (x->unhandled.script)

@@ -209,7 +209,10 @@ static dw_verdict transmit(dw_exchange *x) {
 
 static dw_verdict pump(dw_exchange *x) {
   if (x->http.bodiless) return DW_PASS;
-  if (dw_reply_full(&x->http)) return DW_PENDING; /* drained: DW_DONE */
+  if (dw_reply_full(&x->http)) {
+    x->draining = true;
+    return DW_PENDING;
+  }
   return runner(x)->next_piece(x);
 }
 

@@ -35,13 +35,12 @@ void dw_exchange_resume(dw_exchange *x, dw_verdict verdict) {
 }
 
 dw_verdict dw_exchange_fail(dw_exchange *x, int status, const char *message) {
-  x->error = (dw_error){.cls = dw_error_for_status(status),
-                        .status = status,
-                        .message = message};
+  x->error = (dw_error){
+      .cls = dw_error_for_status(status), .status = status, .message = message};
   return DW_FAILED;
 }
 
-/* --- From outside -------------------------------------------------------------- */
+/* --- From outside ----------------------------------------------------------*/
 
 void dw_exchange_body(dw_transaction *t) {
   dw_exchange *x = dw_exchange_of(t);
@@ -54,10 +53,12 @@ void dw_exchange_drain(dw_transaction *t) {
   dw_exchange *x = dw_exchange_of(t);
   void (*cb)(dw_exchange *) = x->drain_cb;
   x->drain_cb = NULL;
-  if (cb)
+  if (cb) {
     cb(x);
-  else if (x->stage == DW_STAGE_STREAM && x->pending)
+  } else if (x->draining) {
+    x->draining = false;
     dw_exchange_resume(x, DW_DONE);
+  }
 }
 
 /* Ends what is pending, as soon as that can be. */
@@ -77,9 +78,8 @@ void dw_exchange_cancel(dw_exchange *x) {
   if (x->cancelled || x->stage > DW_STAGE_STREAM) return;
   x->cancelled = true;
   dw_timer_stop(x->server->http.loop, &x->timer);
-  if (x->pending && x->stage == DW_STAGE_STREAM && !x->drain_cb &&
-      x->http.connection->waiting_drain) {
-    x->http.connection->waiting_drain = false;
+  if (x->draining) {
+    x->draining = false;
     dw_exchange_resume(x, DW_DONE);
     return;
   }
@@ -98,7 +98,7 @@ static void timeout_cb(dw_timer *timer) {
   interrupt(x, true);
 }
 
-/* --- The log --------------------------------------------------------------------- */
+/* --- The log ---------------------------------------------------------------*/
 
 void dw_exchange_log(dw_exchange *x, const char *what) {
   dw_slice method = dw_method_name(x->http.request.method);
@@ -132,13 +132,13 @@ static void log_access(dw_exchange *x) {
            x->http.status ? status : "-", size, took * 1e3);
   char name[24];
   snprintf(name, sizeof name, "%.*s", DW_FMT(method));
-  dewar_log_field fields[] = {{"method", name, 0},       {"path", path, 0},
-                              {"status", status, 1},     {"size", size, 1},
-                              {"seconds", seconds, 1},   {"remote", remote, 0}};
+  dewar_log_field fields[] = {{"method", name, 0},     {"path", path, 0},
+                              {"status", status, 1},   {"size", size, 1},
+                              {"seconds", seconds, 1}, {"remote", remote, 0}};
   dw_log_write(log, DEWAR_INFO, text, fields, 6);
 }
 
-/* --- The end ----------------------------------------------------------------------- */
+/* --- The end ---------------------------------------------------------------*/
 
 void dw_exchange_end(dw_exchange *x) {
   dw_timer_stop(x->server->http.loop, &x->timer);

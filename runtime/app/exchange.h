@@ -72,6 +72,7 @@ struct dewar_exchange {
   bool pending;          /* dw_exchange_resume is awaited */
   bool resumed;          /* it came while dispatch was on the stack */
   uint8_t verdict;       /* that it came with */
+  bool draining;         /* ... by the stream, for room to write */
   bool cancelled;        /* the client went away, or the server stops */
   bool timed_out;        /* REQUEST_TIMEOUT, or the route's */
   bool failed_after;     /* an after hook has failed: later ones are logged */

@@ -118,6 +118,7 @@ void dw_connection_queued(dw_connection *c, size_t more) {
 
 static void connection_free(dw_connection *c) {
   dw_http *h = c->http;
+  dw_deferred_cancel(&c->flusher);
   dw_list_remove(&c->node);
   h->count--;
   h->events->closed_cb(c);
@@ -160,6 +161,8 @@ static void gone(dw_connection *c) {
   c->http->events->gone_cb(t);
   if (c->transaction == t && !t->body.ended && !t->body.failed)
     dw_body_fail(t, UV_ECONNRESET, NULL);
+  /* Nothing will ever be sent that somebody could wait for. */
+  if (c->waiting_drain) dw_loop_defer(c->http->loop, &c->flusher);
 }
 
 void dw_connection_cut(dw_connection *c) {
@@ -273,7 +276,22 @@ static void deadline_cb(dw_timer *timer) {
 
 /* --- The life of a connection ----------------------------------------------*/
 
-static void flusher_cb(dw_deferred *d) { dw_connection_flush(d->data); }
+/* Whoever waited for room writes on; it may be the connection's last use. */
+static void drained(dw_connection *c) {
+  dw_transaction *t = c->transaction;
+  c->waiting_drain = false;
+  if (t) c->http->events->drain_cb(t);
+}
+
+/* The turn of a stream is over, and the next one begins. */
+static void flusher_cb(dw_deferred *d) {
+  dw_connection *c = d->data;
+  if (c->transaction) c->transaction->burst = 0;
+  if (c->state != DW_CONNECTION_CLOSED) {
+    if (dw_connection_flush(c) < 0 || c->stream->queued > 0) return;
+  }
+  if (c->waiting_drain) drained(c);
+}
 
 /* Everything that was queued has been sent, or never will be. */
 static void write_cb(dw_stream *s, int status) {
@@ -288,15 +306,12 @@ static void write_cb(dw_stream *s, int status) {
     dw_connection_finish(c);
     return;
   }
-  dw_transaction *t = c->transaction;
   if (c->state == DW_CONNECTION_HEAD && !dw_parser_started(&c->parser))
     dw_connection_idle(c);
-  if (t && c->waiting_drain) {
-    c->waiting_drain = false;
-    c->http->events->drain_cb(t);
-  } else {
+  if (c->waiting_drain)
+    drained(c);
+  else
     dw_connection_input(c);
-  }
 }
 
 int dw_connection_open(dw_http *h, dw_stream *s, dw_connection **out) {
@@ -344,6 +359,7 @@ static void go_on(dw_connection *c, dw_transaction *t) {
 
 void dw_transaction_end(dw_transaction *t) {
   dw_connection *c = t->connection;
+  c->waiting_drain = false;
   bool done = t->reply == DW_REPLY_DONE;
   /* Without its last chunk or its full length an answer is seen to be cut; one
    * that the close would end needs a reset. */

@@ -58,6 +58,7 @@ struct dw_transaction {
   bool bodiless;   /* the answer's body is not sent: HEAD, 204, 304 */
   bool gone;       /* the client went away */
   int status;      /* that was sent; 0 before */
+  uint8_t burst;   /* pieces written since others had their turn */
   uint64_t length; /* promised by Content-Length */
   uint64_t sent;   /* body bytes given to the connection */
 };
@@ -69,7 +70,7 @@ typedef struct dw_http_events {
   void (*request_cb)(dw_transaction *t);
   /* body.wanted: there is more, or the end, or a failure. wanted is reset. */
   void (*body_cb)(dw_transaction *t);
-  /* A stream that was full (dw_reply_full) has room again. */
+  /* A stream that was full (dw_reply_full) may go on, or its client is gone. */
   void (*drain_cb)(dw_transaction *t);
   /* The client is gone: to be ended soon. At most once. */
   void (*gone_cb)(dw_transaction *t);
@@ -161,7 +162,9 @@ int dw_reply_start(dw_transaction *t, dw_response *response);
 /* Sends a piece; it is copied. 0, DW_ENOMEM, DEWAR_ETOOBIG (more than was
  * promised by Content-Length), or DEWAR_ECLOSED (the client is gone). */
 int dw_reply_write(dw_transaction *t, dw_slice bytes);
-/* Whether the writer should wait for drain_cb before it writes more. */
+/* Whether the writer should wait for drain_cb before it writes more: ask once a
+ * piece. The client reads slowly, or it is time to let others have their turn.
+ */
 bool dw_reply_full(dw_transaction *t);
 int dw_reply_finish(dw_transaction *t); /* 0 or DEWAR_EMISUSE: too short */
 /* Cuts the answer off: the connection will close so that the client can tell

@@ -7,8 +7,9 @@
 #include "base/error.h"
 
 enum {
-  COPY_MAX = 16 * 1024,  /* bodies up to this are copied behind their head */
-  GATHER_MAX = 64 * 1024 /* output kept back while the input loop runs */
+  COPY_MAX = 16 * 1024,   /* bodies up to this are copied behind their head */
+  GATHER_MAX = 64 * 1024, /* output kept back while the input loop runs */
+  BURST_MAX = 16          /* pieces that a stream may write in one turn */
 };
 
 /* --- Sending ---------------------------------------------------------------*/
@@ -40,7 +41,6 @@ static int send_with(dw_connection *c, dw_slice more) {
 /* 0, or a negative code: then the connection is closed. */
 int dw_connection_flush(dw_connection *c) {
   if (c->state == DW_CONNECTION_CLOSED) return DEWAR_ECLOSED;
-  dw_deferred_cancel(&c->flusher);
   if (c->out.len == 0) return 0;
   int code = send_with(c, DW_EMPTY);
   if (code < 0) dw_connection_cut(c);
@@ -152,10 +152,8 @@ int dw_reply_start(dw_transaction *t, dw_response *r) {
 
 /* Pieces of one turn leave together, at its end at the latest. */
 static void flush_soon(dw_connection *c) {
-  if (c->out.len > GATHER_MAX / 4)
-    dw_connection_flush(c);
-  else if (!c->processing)
-    dw_loop_defer(c->http->loop, &c->flusher);
+  dw_loop_defer(c->http->loop, &c->flusher);
+  if (c->out.len > GATHER_MAX / 4) dw_connection_flush(c);
 }
 
 int dw_reply_write(dw_transaction *t, dw_slice bytes) {
@@ -178,13 +176,22 @@ int dw_reply_write(dw_transaction *t, dw_slice bytes) {
   return c->state == DW_CONNECTION_CLOSED ? DEWAR_ECLOSED : 0;
 }
 
-bool dw_reply_full(dw_transaction *t) {
-  dw_connection *c = t->connection;
+/* Whether something is under way that the client has to take first. */
+static bool is_backed_up(dw_connection *c) {
   if (c->state == DW_CONNECTION_CLOSED) return false;
   if (c->stream->queued + c->out.len <= DW_WRITE_HIGH_WATER) return false;
-  if (dw_connection_flush(c) < 0) return false;
-  c->waiting_drain = c->stream->queued > 0;
-  return c->waiting_drain;
+  return dw_connection_flush(c) == 0 && c->stream->queued > 0;
+}
+
+bool dw_reply_full(dw_transaction *t) {
+  dw_connection *c = t->connection;
+  bool full = is_backed_up(c);
+  if (!full) {
+    if (++t->burst < BURST_MAX) return false;
+    dw_loop_defer(c->http->loop, &c->flusher);
+  }
+  c->waiting_drain = true;
+  return true;
 }
 
 int dw_reply_finish(dw_transaction *t) {
