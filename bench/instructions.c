@@ -5,6 +5,7 @@
  * don't count. REQUEST is a file with the bytes of one request. Prints how many
  * requests were measured and how many were sent in all, the size of an answer,
  * and how many allocations and growths the measured ones took. */
+#include <lua.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +145,7 @@ int main(int argc, char **argv) {
   if (!start(&b, argv[1])) return 1;
   learn_answers(&b);
   run_batches(&b, WARM_UP / batch + 1);
+  lua_gc(dewar_lua(b.rt), LUA_GCCOLLECT); /* all start at the same point */
   uint64_t calls = b.rt->alloc.calls;
   measured(&b, count);
   calls = b.rt->alloc.calls - calls;

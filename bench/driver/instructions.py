@@ -16,13 +16,14 @@ from .cases import routes_request
 from .servers import BENCH, BY_NAME
 
 BASELINE = os.path.join(BENCH, "baseline.json")
-BATCHES = 1000
 
 
 class Count:
-    def __init__(self, name, setup, request, batch=1):
+    """As many requests as it takes for Lua's collector to go round."""
+
+    def __init__(self, name, setup, request, batch=1, requests=10000):
         self.name, self.setup = name, setup
-        self.request, self.batch = request, batch
+        self.request, self.batch, self.requests = request, batch, requests
 
 
 BASIC = {"app": "basic"}
@@ -32,10 +33,10 @@ ALL = [
     Count("json", BASIC, Request("/json")),
     Count("params", routes(1000), routes_request(1000, 1)),
     Count("params-10000", routes(10000), routes_request(10000, 1)),
-    Count("hooks", hooks("3,3,1,plain"), PLAINTEXT),
-    Count("hooks-waiting", hooks("3,3,1,waiting"), PLAINTEXT),
-    Count("echo", BASIC, echo_request(1024)),
-    Count("tree", {"app": "tasks"}, Request("/tree/5")),
+    Count("hooks", hooks("3,3,1,plain"), PLAINTEXT, requests=4000),
+    Count("hooks-waiting", hooks("3,3,1,waiting"), PLAINTEXT, requests=4000),
+    Count("echo", BASIC, echo_request(1024), requests=1000),
+    Count("tree", {"app": "tasks"}, Request("/tree/5"), requests=2000),
 ]
 
 
@@ -112,7 +113,7 @@ def count(case, tools):
         file.write(case.request.bytes())
     out = os.path.join(tools.work, f"callgrind-{case.name}.out")
     _, env = BY_NAME["dewar"].command(tools, 0, case.setup)
-    batches = max(1, BATCHES // case.batch)
+    batches = case.requests // case.batch
     run = subprocess.run(
         ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",
          "--toggle-collect=measured", tools.built("bench", "instructions"),
