@@ -15,27 +15,6 @@ typedef struct lua_handler {
   bool wrapped; /* ensure_sync has seen it */
 } lua_handler;
 
-/* --- Slots -------------------------------------------------------------------- */
-
-static void push_slots(lua_State *L, dw_script *s) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->slots);
-}
-
-void dw_slot_push(lua_State *L, dw_exchange *x, enum dw_slot slot) {
-  dw_task *t = x->script;
-  push_slots(L, t->script);
-  lua_rawgeti(L, -1, t->slot + slot);
-  lua_remove(L, -2);
-}
-
-void dw_slot_set(lua_State *L, dw_exchange *x, enum dw_slot slot) {
-  dw_task *t = x->script;
-  push_slots(L, t->script);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, t->slot + slot);
-  lua_pop(L, 1);
-}
-
 /* --- Calling -------------------------------------------------------------------- */
 
 /* Pushes the handler's function. The first time it passes through the app's
@@ -277,7 +256,7 @@ dw_handler *dw_handler_new(lua_State *L, int core_index, int index) {
 /* --- The runner --------------------------------------------------------------------- */
 
 static dw_verdict after_this(dw_exchange *x) {
-  if (!x->request) return DW_PASS;
+  if (!dw_request_has_after(x)) return DW_PASS;
   return verdict_of(x, dw_task_run(x->script, stage_main, x));
 }
 

@@ -32,7 +32,9 @@ dw_exchange *dw_current_exchange(dw_script *s);
 dw_exchange *dw_request_check(lua_State *L, int index);
 /* The object's table of made values, by name; made if need be. */
 void dw_request_push_cache(lua_State *L, int index);
-/* Calls the next after_this_request function with k, or returns false. */
+/* Whether there is an after_this_request function left; pushes the next one, or
+ * returns false. */
+bool dw_request_has_after(const dw_exchange *x);
 bool dw_request_next_after(lua_State *L, dw_exchange *x);
 /* "users.show", or the path where no route matched; on L's stack or borrowed. */
 const char *dw_endpoint_name(lua_State *L, dw_exchange *x);
@@ -47,8 +49,15 @@ int dw_request_chunks(lua_State *L);
 /* Pushes the form; may wait: as `return dw_request_form(L)`, object at 1. */
 int dw_request_form(lua_State *L);
 
-/* A slot of the exchange's task. */
-void dw_slot_push(lua_State *L, dw_exchange *x, enum dw_slot slot);
-void dw_slot_set(lua_State *L, dw_exchange *x, enum dw_slot slot); /* pops */
+/* An anchor of the exchange's task; setting pops the value. */
+static inline void dw_slot_push(lua_State *L, dw_exchange *x,
+                                enum dw_slot slot) {
+  dw_task_push_slot(L, x->script, slot);
+}
+
+static inline void dw_slot_set(lua_State *L, dw_exchange *x,
+                               enum dw_slot slot) {
+  dw_task_set_slot(L, x->script, slot);
+}
 
 #endif

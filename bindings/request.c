@@ -13,6 +13,9 @@ typedef struct lua_request {
   uint32_t after, nafter; /* after_this_request: called, given */
 } lua_request;
 
+/* Its address finds the type quicker than the name does. */
+static const char request_key = 0;
+
 /* In the object's table of made values, beside the fields by name. */
 #define AFTER_KEY "\1after"
 
@@ -42,7 +45,8 @@ void dw_request_push(lua_State *L, dw_exchange *x) {
   }
   lua_request *r = lua_newuserdatauv(L, sizeof *r, 1);
   *r = (lua_request){.script = t->script};
-  luaL_setmetatable(L, REQUEST_TYPE);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &request_key);
+  lua_setmetatable(L, -2);
   lua_pushvalue(L, -1);
   dw_slot_set(L, x, DW_SLOT_REQUEST);
   r->x = x;
@@ -135,9 +139,13 @@ static bool push_kept(lua_State *L) {
   return false;
 }
 
-/* Upvalue 2: fields by name, as light userdata, and methods. */
+/* Upvalue 2: fields by name, as light userdata, and methods; 3: the type. */
 static int request_index(lua_State *L) {
-  lua_request *r = check_request(L, 1);
+  lua_settop(L, 2);
+  lua_request *r = lua_touserdata(L, 1);
+  if (!r || !lua_getmetatable(L, 1) ||
+      !lua_rawequal(L, -1, lua_upvalueindex(3)))
+    r = check_request(L, 1);
   lua_settop(L, 2);
   lua_pushvalue(L, 2);
   lua_rawget(L, lua_upvalueindex(2));
@@ -247,9 +255,14 @@ static int after_this_request(lua_State *L) {
   return 1;
 }
 
+bool dw_request_has_after(const dw_exchange *x) {
+  const lua_request *r = x->request;
+  return r && r->after < r->nafter;
+}
+
 bool dw_request_next_after(lua_State *L, dw_exchange *x) {
   lua_request *r = x->request;
-  if (!r || r->after == r->nafter) return false;
+  if (!dw_request_has_after(x)) return false;
   dw_request_push(L, x);
   dw_request_push_cache(L, -1);
   lua_getfield(L, -1, AFTER_KEY);
@@ -263,6 +276,8 @@ bool dw_request_next_after(lua_State *L, dw_exchange *x) {
 
 void dw_request_open(lua_State *L, dw_script *s) {
   luaL_newmetatable(L, REQUEST_TYPE);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &request_key);
   lua_pushlightuserdata(L, s);
   lua_newtable(L);
   for (const dw_request_field *f = dw_request_fields; f->name; f++) {
@@ -274,7 +289,8 @@ void dw_request_open(lua_State *L, dw_script *s) {
     lua_pushcclosure(L, m->func, 1);
     lua_setfield(L, -2, m->name);
   }
-  lua_pushcclosure(L, request_index, 2);
+  lua_pushvalue(L, -3);
+  lua_pushcclosure(L, request_index, 3);
   lua_setfield(L, -2, "__index");
   lua_pushlightuserdata(L, s);
   lua_pushcclosure(L, request_newindex, 1);

@@ -208,8 +208,10 @@ void dw_response_convert(lua_State *L, dw_script *s, dw_exchange *x,
   target to = {.r = &x->plain, .x = x};
   dw_response_deinit(&x->plain);
   dw_response_init(&x->plain, s->alloc);
-  lua_pushnil(L);
-  dw_slot_set(L, x, DW_SLOT_RESPONSE);
+  if (dw_task_has_slot(t, DW_SLOT_RESPONSE)) {
+    lua_pushnil(L);
+    dw_slot_set(L, x, DW_SLOT_RESPONSE);
+  }
   set_body(L, &to, first, t->context.app->empty_array);
   set_rest(L, x, &x->plain, first + 1, last);
   x->response = &x->plain;

@@ -72,7 +72,8 @@ struct dw_task {
   /* A stage that had waited has ended; called from the drain, not from within
    * dw_task_run. */
   void (*resumed_cb)(dw_task *t, dw_run run);
-  int slot; /* base of its anchors */
+  int slot;        /* base of its anchors */
+  uint32_t filled; /* which of them hold something, a bit each */
   dw_task_status status;
   /* Private from here on: see task_private.h. */
   uint8_t phase;
@@ -149,6 +150,14 @@ bool dw_task_reap(dw_task *t);
 /* Back into the pool; clears the anchors. It must not be running or waiting,
  * and have no children. */
 void dw_task_close(dw_task *t);
+
+/* Its anchors; setting pops the value. Never raises; needs three free places on
+ * the stack. */
+void dw_task_push_slot(lua_State *L, dw_task *t, enum dw_slot slot);
+void dw_task_set_slot(lua_State *L, dw_task *t, enum dw_slot slot);
+static inline bool dw_task_has_slot(const dw_task *t, enum dw_slot slot) {
+  return t->filled & UINT32_C(1) << slot;
+}
 
 /* --- Waiting ----------------------------------------------------------------
  */

@@ -11,20 +11,23 @@
 void dw_task_push_slot(lua_State *L, dw_task *t, enum dw_slot slot) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, t->script->slots);
   lua_rawgeti(L, -1, t->slot + (int)slot);
-  lua_remove(L, -2);
+  lua_replace(L, -2);
 }
 
 void dw_task_set_slot(lua_State *L, dw_task *t, enum dw_slot slot) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, t->script->slots);
-  lua_insert(L, -2);
+  lua_pushvalue(L, -2);
   lua_rawseti(L, -2, t->slot + (int)slot);
-  lua_pop(L, 1);
+  lua_pop(L, 2);
+  t->filled |= UINT32_C(1) << slot;
 }
 
 static void clear_slots(dw_task *t) {
   lua_State *L = t->co;
+  if (!t->filled) return;
   lua_rawgeti(L, LUA_REGISTRYINDEX, t->script->slots);
   for (int i = DW_SLOT_THREAD + 1; i < DW_SLOT_COUNT; i++) {
+    if (!dw_task_has_slot(t, (enum dw_slot)i)) continue;
     lua_pushnil(L);
     lua_rawseti(L, -2, t->slot + i);
   }

@@ -111,9 +111,6 @@ dw_task *dw_task_take(dw_script *s);
 void dw_task_give_back(dw_task *t);
 /* Frees the scheduler if it has been closed and nobody needs it any more. */
 void dw_tasks_release(dw_script *s);
-/* Needs three free places on the stack. */
-void dw_task_push_slot(lua_State *L, dw_task *t, enum dw_slot slot);
-void dw_task_set_slot(lua_State *L, dw_task *t, enum dw_slot slot); /* pops */
 
 /* --- wait.c
  * -------------------------------------------------------------------*/
