@@ -8,7 +8,7 @@ local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
 local url = require "dewar.url"
 
----@class dewar.App
+---@class dewar.App: dewar.Scaffold
 ---@field name string
 ---@field config table
 ---@field blueprints table<string, dewar.Blueprint>
@@ -113,7 +113,7 @@ end
 ---@param opts? dewar.RegisterOptions
 function App:register_blueprint(blueprint, opts)
   self:_check_setup("register_blueprint", 2)
-  opts = Blueprint.check_registration(blueprint, opts, 2)
+  opts = Blueprint._check_registration(blueprint, opts, 2)
   blueprint:_register(self, opts, nil, 2)
 end
 

@@ -4,7 +4,7 @@
 local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
 
----@class dewar.Blueprint
+---@class dewar.Blueprint: dewar.Scaffold
 ---@field name string
 ---@field url_prefix string?
 local Blueprint = setmetatable({}, { __index = Scaffold })
@@ -102,7 +102,7 @@ end
 ---@param opts? dewar.RegisterOptions
 function Blueprint:register_blueprint(child, opts)
   self:_check_setup("register_blueprint", 2)
-  opts = Blueprint.check_registration(child, opts, 2)
+  opts = Blueprint._check_registration(child, opts, 2)
   if child == self then
     error("register_blueprint: a blueprint can't be registered on itself", 2)
   end
@@ -117,7 +117,7 @@ end
 ---@field subdomain? string
 ---@field url_defaults? table
 
-function Blueprint.check_registration(child, opts, level)
+function Blueprint._check_registration(child, opts, level)
   if getmetatable(child) ~= Blueprint then
     error("register_blueprint takes a blueprint; got a " .. type(child), level + 1)
   end

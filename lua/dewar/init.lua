@@ -19,9 +19,13 @@ for _, internal in ipairs {
   dewar[internal] = nil
 end
 
+--- The class of apps, to be called from methods that override its own.
 dewar.App = App
+--- A view as a class: `extend` it and define dispatch_request(req, ...).
 dewar.View = views.View
+--- A view as a class with a method for each HTTP method: get(req, ...)...
 dewar.MethodView = views.MethodView
+--- What url_for raises: no such endpoint, or values that don't fit.
 dewar.BuildError = url.BuildError
 
 --- A new app: `local app = dewar.app()`.

@@ -6,6 +6,7 @@ local core = require "dewar.core"
 local options = require "dewar.options"
 local views = require "dewar.views"
 
+---@class dewar.Scaffold
 local Scaffold = {}
 
 ---@class dewar.RouteOptions

@@ -1,0 +1,81 @@
+---@meta dewar.request
+-- The request (bindings/request.c, request_fields.c, body.c), and what stands
+-- for that of the running task (bindings/context.c).
+
+---A request. It is good until its teardown is over: copy what should outlive it.
+---Only `max_content_length` can be set; `g` is for values of your own.
+---@class dewar.Request
+---@field method string "GET"
+---Decoded, but for %2F and %25, and without the query.
+---@field path string
+---@field raw_path string as it was sent
+---@field url string whole, with scheme, host and query
+---@field base_url string the same without the query
+---@field host string with the port, where one was sent
+---@field scheme string "http"
+---@field query_string string as it was sent; "" without one
+---@field args dewar.Values what the query holds
+---Waits for the body; empty where that is no urlencoded form.
+---@field form dewar.Values
+---@field headers dewar.RequestHeaders
+---@field cookies dewar.Values
+---@field remote_addr string? of the client; nil over a unix socket
+---@field content_type string? with its parameters
+---@field content_length integer? nil where none was sent
+---@field user_agent string?
+---@field endpoint string? of the route; its rule where it has no name; nil where none matched
+---@field view_args table<string, any>? what the rule's variables are, by name
+---@field url_rule string? the rule that matched
+---@field blueprint string? the name of the route's blueprint, with those around it
+---@field app dewar.App
+---@field g table the request's own drawer
+---In an error handler: where the error came from, whatever value was raised.
+---@field traceback string?
+---Bytes that the body may have, nil for any number. Set it before the body is
+---read.
+---@field max_content_length integer?
+local Request = {}
+
+---The whole body. Waits for it, and raises a 413 where it is too large.
+---@return string
+function Request:body() end
+
+---The same as text, or a 400 where it isn't UTF-8.
+---@return string
+function Request:text() end
+
+---@class dewar.RequestJsonOptions
+---@field force? boolean whatever the content type says
+---@field silent? boolean nil in place of an error
+
+---The body as JSON: a 415 where the content type is another one, a 400 where the
+---text is none.
+---@param options? dewar.RequestJsonOptions
+---@return any
+function Request:json(options) end
+
+---The body piece by piece, as it comes: an iterator that waits for the network.
+---@return fun(): string?
+function Request:chunks() end
+
+---@class dewar
+local dewar = {}
+
+---The request of the running task, wherever it is asked for: it may be kept in a
+---local of a file. Calling it gives the request itself, or nil where there is none.
+---@type dewar.Request | fun(): dewar.Request?
+dewar.request = nil
+
+---The drawer of that request, in the same way.
+---@type table
+dewar.g = nil
+
+---The app of the running task, in the same way.
+---@type dewar.App | fun(): dewar.App?
+dewar.current_app = nil
+
+---Runs f(req, res) on the response of the current request.
+---@param f fun(req: dewar.Request, res: dewar.Response): any
+function dewar.after_this_request(f) end
+
+return dewar

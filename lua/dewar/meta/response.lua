@@ -1,0 +1,77 @@
+---@meta dewar.response
+-- Responses and what bodies are made of (bindings/response.c,
+-- response_cookie.c, stream.c).
+
+---A response. All of its fields can be set; what can't be sent raises there.
+---@class dewar.Response
+---@field status integer
+---Assigning a table replaces all of them.
+---@field headers dewar.Headers
+---@field body string | function | table | userdata a string, or what is streamed
+---@field mimetype string without parameters; set, text gets charset=utf-8
+local Response = {}
+
+---@class dewar.CookieOptions
+---@field max_age? number seconds
+---@field expires? number seconds since 1970
+---@field path? string "/" by default; false for none
+---@field domain? string
+---@field secure? boolean
+---@field httponly? boolean
+---@field samesite? "Strict"|"Lax"|"None"
+---@field partitioned? boolean
+
+---Adds a Set-Cookie.
+---@param name string
+---@param value string | number
+---@param options? dewar.CookieOptions
+function Response:set_cookie(name, value, options) end
+
+---Tells the client to drop a cookie: path and domain must be those it has.
+---@param name string
+---@param options? dewar.CookieOptions
+function Response:delete_cookie(name, options) end
+
+---@class dewar
+local dewar = {}
+
+---Makes a response of what a view may return.
+---@param body? any "" by default
+---@param status? integer 200 by default
+---@param headers? dewar.HeadersLike
+---@return dewar.Response
+function dewar.response(body, status, headers) end
+
+---A response that is a value as JSON, strings and numbers included.
+---@param value any
+---@return dewar.Response
+function dewar.jsonify(value) end
+
+---A body in pieces: fn(write) is called once the head is on its way, and
+---write(text) waits while the client doesn't keep up.
+---@param fn fun(write: fun(text: string))
+---@return table | userdata body for a view to return
+function dewar.stream(fn) end
+
+---Marks a table as a JSON array and returns it; `dewar.json.array`.
+---@generic T
+---@param list? T[]
+---@return dewar.Array<T>
+function dewar.array(list) end
+
+---JSON's null; `dewar.json.null`.
+---@type dewar.null
+dewar.null = nil
+
+---@type dewar.json
+dewar.json = nil
+
+---The log; see `dewar.Log`.
+---@type dewar.Log
+dewar.log = nil
+
+---"0.1.0".
+---@type string
+dewar.version = nil
+
+return dewar
