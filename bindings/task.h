@@ -159,8 +159,7 @@ static inline bool dw_task_has_slot(const dw_task *t, enum dw_slot slot) {
   return t->filled & UINT32_C(1) << slot;
 }
 
-/* --- Waiting ----------------------------------------------------------------
- */
+/* --- Waiting ---------------------------------------------------------------*/
 
 /* Begins a wait of whoever runs L. Raises where it can't wait: at a C boundary
  * (naming it), inside a loop callback that is no task, when the task has been
@@ -181,8 +180,7 @@ int dw_wait(lua_State *L, dw_wake wake, double seconds, lua_KFunction k,
 /* From the loop's thread, from any callback. false: stale. Never runs Lua. */
 bool dw_wake_up(dw_wake wake);
 
-/* --- For Lua ----------------------------------------------------------------
- */
+/* --- For Lua ---------------------------------------------------------------*/
 
 /* Awaits the awaitable at index: as `return dw_await(L, index, seconds, k,
  * ctx)`; k finds its results on top of the stack, above what was there, and

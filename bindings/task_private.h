@@ -82,8 +82,7 @@ static inline dw_task *dw_task_here(const dw_script *s) {
   return s->current ? s->current : s->root;
 }
 
-/* --- task.c
- * -----------------------------------------------------------------*/
+/* --- task.c ----------------------------------------------------------------*/
 
 /* The function at the bottom of a spawned task's coroutine. */
 int dw_task_main(lua_State *L);
@@ -102,8 +101,7 @@ bool dw_mark_there(lua_State *co);
 /* lua_closethread, whatever it is called: runs what is to be closed. */
 int dw_thread_close(lua_State *co, lua_State *from);
 
-/* --- task_pool.c
- * --------------------------------------------------------------*/
+/* --- task_pool.c -----------------------------------------------------------*/
 
 void dw_task_init(dw_script *s, dw_task *t);
 /* A free task with a coroutine, or NULL without memory; never raises. */
@@ -112,8 +110,7 @@ void dw_task_give_back(dw_task *t);
 /* Frees the scheduler if it has been closed and nobody needs it any more. */
 void dw_tasks_release(dw_script *s);
 
-/* --- wait.c
- * -------------------------------------------------------------------*/
+/* --- wait.c ----------------------------------------------------------------*/
 
 /* Like dw_wait_begin without its checks; k gets every outcome, which is then in
  * task->outcome. unbreakable: only a wake ends it. */
@@ -139,16 +136,14 @@ void dw_waiter_join(dw_list *list, dw_wake wake);
 void dw_waiter_leave(void *waiter);
 void dw_waiter_init(dw_waiter *w);
 
-/* --- boundary.c
- * ---------------------------------------------------------------*/
+/* --- boundary.c ------------------------------------------------------------*/
 
 enum { DW_NAME_SIZE = 80 };
 /* What the function at index is called in the loaded modules ("table.sort"),
  * the shortest such name. Neither raises nor allocates. */
 bool dw_function_name(lua_State *L, int function, char *name);
 
-/* --- scope.c
- * ------------------------------------------------------------------*/
+/* --- scope.c ---------------------------------------------------------------*/
 
 void dw_scope_open_types(lua_State *L, dw_script *s);
 void dw_scope_functions(lua_State *L, dw_script *s);
@@ -162,8 +157,7 @@ void dw_scopes_forget(dw_task *t);
 /* timeout(seconds, fn, ...) */
 int dw_timeout(lua_State *L);
 
-/* --- traceback.c
- * --------------------------------------------------------------*/
+/* --- traceback.c -----------------------------------------------------------*/
 
 /* Appends lines for the calls of co, from level on. Never raises. */
 void dw_traceback_append(dw_buffer *b, lua_State *co, int level);
@@ -191,8 +185,7 @@ int dw_traceback_handler(lua_State *L);
 /* Raises the error on top again, which may have a traceback. */
 int dw_rethrow(lua_State *L, dw_script *s);
 
-/* --- coroutine.c
- * --------------------------------------------------------------*/
+/* --- coroutine.c -----------------------------------------------------------*/
 
 void dw_coroutine_install(lua_State *L, dw_script *s);
 void dw_coroutine_restore(lua_State *L, dw_script *s);
@@ -200,8 +193,7 @@ void dw_coroutine_restore(lua_State *L, dw_script *s);
  * yields await. Then dw_await_end(L, base). */
 int dw_coroutine_drive(lua_State *L, dw_script *s, int base, int nargs);
 
-/* --- task_object.c
- * ------------------------------------------------------------*/
+/* --- task_object.c ---------------------------------------------------------*/
 
 /* A spawned task as Lua sees it. It outlives the dw_task: its user values are
  * then the result (a table where there are several) or the error, and the
@@ -232,8 +224,7 @@ bool dw_is_callable(lua_State *L, int index);
 /* spawn, async, is_async. */
 void dw_spawn_functions(lua_State *L, dw_script *s);
 
-/* --- await.c, join.c
- * ----------------------------------------------------------*/
+/* --- await.c, join.c -------------------------------------------------------*/
 
 /* What is awaited lies on the stack at base, with k and ctx above it. Calls k
  * with the results that are on top of these. */
