@@ -1,6 +1,11 @@
 --- Dewar: a flask for Lua. Apps are Lua scripts, views may wait; the runtime is
 --- C. This module is what `require "dewar"` gives.
 
+-- Before anything that an older Lua would stumble over.
+if _VERSION ~= "Lua 5.4" then
+  error("Dewar needs Lua 5.4; this is " .. _VERSION, 2)
+end
+
 local core = require "dewar.core"
 local App = require "dewar.app"
 local Blueprint = require "dewar.blueprint"
@@ -74,15 +79,22 @@ function dewar.redirect(location, status)
   return (options.call(2, core.response, page, status, { Location = location }))
 end
 
+--- The field's value in what may come from anybody's JSON, or nil.
+local function field(values, name)
+  if type(values) ~= "table" and (type(values) ~= "userdata" or values == core.null) then return nil end
+  local value = values[name]
+  if value ~= core.null then return value end
+end
+
 --- The value of a field that a request must have, converted; else a 400 that
---- names it.
----@param values table req.args, req.form...
+--- names it. JSON's null is no value.
+---@param values any req.args, req.form, req:json()...
 ---@param name string
 ---@param convert? fun(text: string): any nil or an error means that it doesn't fit
 ---@return any
 function dewar.required(values, name, convert)
   if type(name) ~= "string" then error("required takes a field's name; got a " .. type(name), 2) end
-  local value = values[name]
+  local value = field(values, name)
   if value == nil then core.abort(400, ("The field '%s' is missing."):format(name)) end
   if convert == nil then return value end
   local ok, converted = pcall(convert, value)

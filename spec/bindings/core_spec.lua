@@ -17,6 +17,13 @@ local function run(script, environment)
 end
 
 describe("dewar.core", function()
+  it("isn't asked for where Lua is too old", function()
+    local env = setmetatable({ _VERSION = "Lua 5.1" }, { __index = _G })
+    local ok, err = pcall(assert(loadfile("lua/dewar/init.lua", "t", env)))
+    assert.is_false(ok)
+    assert.matches("Dewar needs Lua 5.4; this is Lua 5.1", err, 1, true)
+  end)
+
   it("is the same table however often it is required", function()
     local text = run [[
       local a = require "dewar.core"

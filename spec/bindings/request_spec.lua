@@ -240,6 +240,17 @@ describe("a request", function()
     assert.are.equal(400, res.status)
     assert.matches("page", res.body)
   end)
+
+  it("misses required fields in JSON that is no object, or null", function()
+    app:post("/", function(req) return dewar.required(req:json(), "len") end)
+    client = app:test_client()
+    for _, value in ipairs { 5, true, "text", dewar.null, { len = dewar.null } } do
+      local res = client:post("/", { json = value })
+      assert.are.equal(400, res.status)
+      assert.matches("The field 'len' is missing", res.body:gsub("&#39;", "'"), 1, true)
+    end
+    assert.are.equal("a", client:post("/", { json = { len = "a" } }).body)
+  end)
 end)
 
 describe("a proxy", function()
