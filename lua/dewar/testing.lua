@@ -90,7 +90,8 @@ function Client:_raise(err, traceback)
   if type(err) ~= "string" or not traceback then error(err, 0) end
   local known = traceback:sub(1, #err) == err
   local calls = known and traceback:sub(#err + 1) or "\n" .. traceback
-  error(err .. "\n\nview traceback:" .. calls:gsub("^\nstack traceback:", "", 1), 0)
+  calls = calls:gsub("^\nstack traceback:", "", 1)
+  error(calls == "" and err or err .. "\n\nview traceback:" .. calls, 0)
 end
 
 --- At the end of a request: goes on only if there is a whole answer.
