@@ -6,9 +6,10 @@
 #include "base/error.h"
 
 enum {
-  LINGER_TIME = 2000, /* ms that a closed peer may go on sending */
-  SPARE_BLOCKS = 64,  /* of transactions, kept for the next ones */
-  BLOCK_SIZE = 2048   /* a transaction and its arena's first part */
+  OUTPUT_MAX = 64 * 1024, /* bytes of a spare output buffer */
+  LINGER_TIME = 2000,     /* ms that a closed peer may go on sending */
+  SPARE_BLOCKS = 64,      /* of transactions, kept for the next ones */
+  BLOCK_SIZE = 1280       /* a transaction and its arena's first part */
 };
 
 typedef struct block {
@@ -25,6 +26,7 @@ void dw_http_init(dw_http *h, dw_loop *loop, dw_limits *limits,
   h->limits = limits;
   h->events = events;
   h->data = data;
+  dw_buffer_init(&h->output, h->alloc, 0);
   dw_list_init(&h->connections);
 }
 
@@ -35,6 +37,25 @@ void dw_http_deinit(dw_http *h) {
     dw_free(h->alloc, b, BLOCK_SIZE);
   }
   h->spare = 0;
+  dw_buffer_deinit(&h->output);
+}
+
+void dw_connection_take_output(dw_connection *c) {
+  dw_buffer *spare = &c->http->output;
+  if (c->out.ptr || !spare->ptr) return;
+  c->out = *spare;
+  dw_buffer_init(spare, c->http->alloc, 0);
+}
+
+void dw_connection_drop_output(dw_connection *c) {
+  dw_buffer *spare = &c->http->output;
+  if (spare->ptr || c->out.cap > OUTPUT_MAX) {
+    dw_buffer_deinit(&c->out);
+    return;
+  }
+  *spare = c->out;
+  spare->len = 0;
+  dw_buffer_init(&c->out, c->http->alloc, 0);
 }
 
 /* --- Transactions ----------------------------------------------------------*/

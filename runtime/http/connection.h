@@ -94,6 +94,7 @@ struct dw_http {
   size_t active;       /* transactions */
   void *blocks;        /* free blocks of transactions */
   size_t spare;        /* their number */
+  dw_buffer output;    /* the output buffer that went out of use last */
   bool stopping;       /* no keep-alive any more */
 };
 

@@ -8,6 +8,10 @@
 
 /* Sends what was gathered. 0, or a code: then the connection is closed. */
 int dw_connection_flush(dw_connection *c);
+/* A connection has an output buffer only while it has output: one goes from
+ * hand to hand. */
+void dw_connection_take_output(dw_connection *c);
+void dw_connection_drop_output(dw_connection *c);
 /* The state's deadline, from now; 0: none. */
 void dw_connection_deadline(dw_connection *c, uint64_t ms);
 /* More bytes were queued: the peer has to take some of all that is, in time. */

@@ -33,8 +33,7 @@ static int send_with(dw_connection *c, dw_slice more) {
     if (code < 0) return code;
     dw_connection_queued(c, left);
   }
-  /* The buffer of an idle connection is given back. */
-  dw_buffer_deinit(&c->out);
+  dw_connection_drop_output(c);
   return 0;
 }
 
@@ -69,6 +68,7 @@ static int write_head(dw_transaction *t, dw_response *r, dw_framing framing,
                              .minor = t->request.minor,
                              .keep_alive = keep,
                              .date = dw_loop_date(c->http->loop)};
+  dw_connection_take_output(c);
   size_t before = c->out.len;
   int code = dw_writer_head(&c->out, r, &options);
   if (code < 0) {
