@@ -95,6 +95,15 @@ for _, path in ipairs(pages()) do
   end)
 end
 
+describe("the page on configuration", function()
+  it("has every setting", function()
+    local page = read "docs/configuration.md"
+    for name in pairs(dewar.app().config) do
+      assert.is_truthy(page:find("| `" .. name .. "` |", 1, true), name .. " isn't in it")
+    end
+  end)
+end)
+
 describe("the index of pages", function()
   it("has every page", function()
     local index = read "docs/README.md"
