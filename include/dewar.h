@@ -247,9 +247,9 @@ DEWAR_API int dewar_post(dewar_runtime *rt, void (*fn)(void *data), void *data);
 /* --- C views -------------------------------------------------------------- */
 
 /* Answers a request: by dewar_respond before it returns 0, or later, if it
- * calls dewar_defer (or dewar_exchange_body) and returns 0. A negative code
- * becomes a 500 and a record in the log; so does returning 0 with neither. The
- * hooks and error handlers of the Lua app apply as they do to views in Lua.
+ * calls dewar_defer (or dewar_exchange_body) and returns 0. Anything else, such
+ * as a negative code, or 0 with neither, becomes a 500 and a record in the log.
+ * The hooks and error handlers of the Lua app apply as they do to views in Lua.
  *
  * Until the answer is sent, x is good for the calls below, on the runtime's
  * thread. After it, x may be gone: an answer is the last thing to be done with

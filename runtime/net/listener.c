@@ -66,7 +66,7 @@ static void wait_out_shortage(listener *l, int err) {
   if (now < l->next_warning) return;
   l->next_warning = now + WARN_SECONDS;
   dw_logf(loop->log, DEWAR_WARN,
-          "can't accept connections for now: %s; new ones have to wait",
+          "can't accept connections at present: %s; new ones have to wait",
           dw_strerror(err));
 }
 

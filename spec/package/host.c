@@ -22,7 +22,7 @@ int main(void) {
   dewar_runtime *rt;
   int answers = 0;
   int code = dewar_new(&rt, NULL);
-  if (code == 0) code = dewar_load_string(rt, app, sizeof app - 1, "=app");
+  if (code == 0) code = dewar_load_string(rt, app, sizeof app - 1, "app");
   if (code == 0)
     code = dewar_request(rt, "GET", "/Ada", NULL, NULL, 0, answered, &answers);
   if (code == 0) code = dewar_run(rt);
