@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The command `dewar`: a Lua with Dewar in it that calls main of the embedded
  * module dewar.cli with its arguments, and exits with what that returns. Here
- * is only what has to be C: the runtime, the log on stderr, the last resort for
- * errors. Signals are the business of serving (bindings/serve.c), level and
- * format of the log that of core.log (bindings/log.h). */
+ * is only what has to be C: the process, the runtime, the log on stderr, the
+ * last resort for errors. The signals that stop it are the business of serving
+ * (bindings/serve.c), level and format of the log that of core.log
+ * (bindings/log.h). */
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "bindings/log.h"
 #include "dewar.h"
@@ -72,7 +76,29 @@ static void call(lua_State *L, command *c) {
   c->status = EXIT_FAILED;
 }
 
+static void survive(int number) { (void)number; }
+
+/* A server outlives who reads its log. A handler rather than SIG_IGN, since
+ * programs that a script starts would inherit that. */
+static void ignore_sigpipe(void) {
+  struct sigaction action = {.sa_handler = survive, .sa_flags = SA_RESTART};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGPIPE, &action, NULL);
+}
+
+/* Where stdin, stdout or stderr is closed, a descriptor of the loop's would
+ * take its number, and what is meant for it. */
+static void open_standard_files(void) {
+  int fd;
+  do {
+    fd = open("/dev/null", O_RDWR);
+  } while (fd >= 0 && fd <= 2);
+  if (fd > 2) close(fd);
+}
+
 int main(int argc, char **argv) {
+  open_standard_files();
+  ignore_sigpipe();
   command c = {.argc = argc, .argv = argv};
   dw_stderr_log log;
   dw_stderr_log_init(&log);

@@ -108,6 +108,27 @@ describe("serving", function()
     assert.is_truthy(err:find("127.0.0.1:" .. port .. ": address already in use", 1, true), err)
   end)
 
+  it("goes on where nobody reads its log any more", function()
+    -- The reader ends behind the first line.
+    local server = process.start { "sh", "-c", '"$0" run "$1" --port 0 2>&1 >/dev/null | head -n 1 >&2',
+      process.dewar(), path }
+    local url = server:expect "(http://[%d.]+:%d+)"
+    for _ = 1, 3 do assert.are.equal("Hello, World!", (process.get(url .. "/"))) end
+    assert.are.equal("stopping", (process.get(url .. "/stop")))
+    assert.are.equal(0, server:wait())
+  end)
+
+  it("serves without stdin, stdout and stderr", function()
+    local socket = folder .. "/app.sock"
+    local server = process.start { "sh", "-c", 'exec "$0" run "$1" --unix "$2" <&- >&- 2>&-',
+      process.dewar(), path, socket }
+    process.eventually("the socket", function()
+      return process.run { "test", "-S", socket } == 0 or server:code()
+    end)
+    assert.are.equal("stopping", (process.get("http://unix/stop", "--unix-socket", socket)))
+    assert.are.equal(0, server:wait())
+  end)
+
   it("takes DEBUG from the command line", function()
     assert.are.equal('{"debug":false}\n', (process.get(serve().url .. "/debug")))
     assert.are.equal('{"debug":true}\n', (process.get(serve("--debug").url .. "/debug")))
