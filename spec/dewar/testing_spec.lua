@@ -101,12 +101,14 @@ describe("the test client", function()
         lines(client:get("/echo", { headers = { host = "api.example.com" } }), "Host"))
     end)
 
-    it("headers as they are named, a list as several lines", function()
+    it("headers by name, where _ is -, a list as several lines", function()
       local res = client:get("/echo", { headers = {
-        ["X-One"] = "1", X_Two = 2, ["X-Three"] = { "a", "b" }, { "X-Four", "4" }, { "X-Four", "5" },
+        ["X-One"] = "1", x_two = 2, ["X-Three"] = { "a", "b" }, { "X-Four", "4" }, { "X-Four", "5" },
+        { "X_Five", "6" },
       } })
       assert.are.same({ "1" }, lines(res, "X-One"))
-      assert.are.same({ "2" }, lines(res, "X_Two"))
+      assert.are.same({ "2" }, lines(res, "x-two"))
+      assert.are.same({ "6" }, lines(res, "X_Five"))
       assert.are.same({ "a", "b" }, lines(res, "X-Three"))
       assert.are.same({ "4", "5" }, lines(res, "X-Four"))
     end)

@@ -42,7 +42,8 @@ local function check_header_name(name)
   end
 end
 
---- The headers as a list of { name, value }, the named ones sorted.
+--- The headers as a list of { name, value }, the named ones sorted. In a key `_`
+--- is `-`, as in all tables of headers; in a list names go out as they are.
 local function header_list(headers)
   if headers == nil then return {} end
   if type(headers) ~= "table" then
@@ -52,7 +53,7 @@ local function header_list(headers)
   for name, value in pairs(headers) do
     if math.type(name) ~= "integer" then
       check_header_name(name)
-      named[name] = value
+      named[name:gsub("_", "-")] = value
     end
   end
   for _, pair in ipairs(headers) do
