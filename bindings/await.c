@@ -136,6 +136,7 @@ int dw_await(lua_State *L, int index, double seconds, lua_KFunction k,
 }
 
 bool dw_is_awaitable(lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TSTRING) return false; /* the usual answer */
   if (lua_isthread(L, index) || dw_task_object_test(L, index)) return true;
   if (luaL_getmetafield(L, index, "__await") == LUA_TNIL) return false;
   lua_pop(L, 1);

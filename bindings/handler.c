@@ -15,7 +15,8 @@ typedef struct lua_handler {
   bool wrapped; /* ensure_sync has seen it */
 } lua_handler;
 
-/* --- Calling -------------------------------------------------------------------- */
+/* --- Calling
+ * -------------------------------------------------------------------- */
 
 /* Pushes the handler's function. The first time it passes through the app's
  * ensure_sync, which the app may have overridden (docs/async.md). */
@@ -119,21 +120,28 @@ static const char *stage_name(dw_exchange *x) {
 }
 
 /* What the function returned, from index 2 on, becomes the verdict. */
-static int finish_stage(lua_State *L, dw_exchange *x) {
+static void finish_stage(lua_State *L, dw_exchange *x) {
   dw_task *t = x->script;
   x->called = DW_PASS;
-  if (x->stage == DW_STAGE_PREPROCESS || x->stage == DW_STAGE_TEARDOWN)
-    return 0;
+  if (x->stage == DW_STAGE_PREPROCESS || x->stage == DW_STAGE_TEARDOWN) return;
   if (lua_isnoneornil(L, 2)) {
-    if (x->stage == DW_STAGE_BEFORE) return 0;
-    return luaL_error(L,
-                      "the %s of '%s' returned nil; return a string, a table "
-                      "or a response",
-                      stage_name(x), dw_endpoint_name(L, x));
+    if (x->stage == DW_STAGE_BEFORE) return;
+    luaL_error(L,
+               "the %s of '%s' returned nil; return a string, a table "
+               "or a response",
+               stage_name(x), dw_endpoint_name(L, x));
   }
   dw_response_convert(L, t->script, x, 2);
   x->called = DW_DONE;
-  return 0;
+}
+
+/* Whether there is another hook to be called in this run. */
+static bool take_next(dw_exchange *x) {
+  if (x->stage == DW_STAGE_BEFORE && x->called == DW_DONE) return false;
+  dw_handler *next = dw_exchange_next_hook(x, x->calling);
+  if (!next) return false;
+  x->calling = next;
+  return true;
 }
 
 static int stage_k(lua_State *L, int status, lua_KContext ctx);
@@ -153,35 +161,55 @@ static int awaited_k(lua_State *L, int status, lua_KContext ctx) {
   return stage_k(L, status, ctx);
 }
 
+/* Calls the handler and, as long as they have nothing to say against it, the
+ * hooks behind it. A wait leaves this frame; stage_k goes on in one of its own.
+ */
+static int call_handlers(lua_State *L, dw_exchange *x) {
+  do {
+    lua_settop(L, 1);
+    push_function(L, (lua_handler *)x->calling);
+    int n = push_arguments(L, x);
+    lua_callk(L, n, LUA_MULTRET, (lua_KContext)x, stage_k);
+    int returned = lua_gettop(L) - 1;
+    if (returned > 0 && dw_is_awaitable(L, 2))
+      return stage_k(L, LUA_OK, (lua_KContext)x);
+    finish_stage(L, x);
+  } while (take_next(x));
+  return 0;
+}
+
+/* What was waited for has returned. */
 static int stage_k(lua_State *L, int status, lua_KContext ctx) {
   dw_exchange *x = (dw_exchange *)ctx;
   (void)status;
   int returned = lua_gettop(L) - 1;
-  if (returned == 0 || !dw_is_awaitable(L, 2)) return finish_stage(L, x);
-  luaL_checkstack(L, 3, NULL);
-  lua_pushinteger(L, returned);
-  lua_insert(L, 2);
-  lua_pushvalue(L, 3);
-  return dw_await(L, lua_gettop(L), -1, awaited_k, ctx);
+  if (returned > 0 && dw_is_awaitable(L, 2)) {
+    luaL_checkstack(L, 3, NULL);
+    lua_pushinteger(L, returned);
+    lua_insert(L, 2);
+    lua_pushvalue(L, 3);
+    return dw_await(L, lua_gettop(L), -1, awaited_k, ctx);
+  }
+  finish_stage(L, x);
+  return take_next(x) ? call_handlers(L, x) : 0;
 }
 
 /* x, and the exchange's calling handler, to a verdict in x->called. */
 static int stage_main(lua_State *L) {
+  return call_handlers(L, lua_touserdata(L, 1));
+}
+
+/* The same for the next of the after_this_request functions. */
+static int after_this_main(lua_State *L) {
   dw_exchange *x = lua_touserdata(L, 1);
-  if (x->stage == DW_STAGE_AFTER_THIS) {
-    if (!dw_request_next_after(L, x)) {
-      x->called = DW_PASS;
-      return 0;
-    }
-  } else {
-    push_function(L, (lua_handler *)x->calling);
-  }
+  dw_request_next_after(L, x);
   int n = push_arguments(L, x);
   lua_callk(L, n, LUA_MULTRET, (lua_KContext)x, stage_k);
   return stage_k(L, LUA_OK, (lua_KContext)x);
 }
 
-/* --- Runs and their verdicts -------------------------------------------------------- */
+/* --- Runs and their verdicts
+ * -------------------------------------------------------- */
 
 /* Looks at what was raised: the class and status of an error, or a response. */
 static int classify_main(lua_State *L) {
@@ -247,17 +275,17 @@ dw_handler *dw_handler_new(lua_State *L, int core_index, int index) {
   lua_pop(L, 1);
   lua_handler *h = dw_zalloc(app->script->alloc, sizeof *h);
   if (!h) luaL_error(L, "not enough memory");
-  *h = (lua_handler){.base = {call, handler_free},
-                     .app = app,
-                     .ref = ++app->refs};
+  *h = (lua_handler){
+      .base = {call, handler_free}, .app = app, .ref = ++app->refs};
   return &h->base;
 }
 
-/* --- The runner --------------------------------------------------------------------- */
+/* --- The runner
+ * --------------------------------------------------------------------- */
 
 static dw_verdict after_this(dw_exchange *x) {
   if (!dw_request_has_after(x)) return DW_PASS;
-  return verdict_of(x, dw_task_run(x->script, stage_main, x));
+  return verdict_of(x, dw_task_run(x->script, after_this_main, x));
 }
 
 static dw_verdict next_piece(dw_exchange *x) {
@@ -295,9 +323,10 @@ static int describe_main(lua_State *L) {
   dw_slot_push(L, d->x, DW_SLOT_ERROR);
   if (!lua_istable(L, -1)) return 0;
   lua_getfield(L, -1, "message");
-  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len)
-                                                    : NULL;
-  char *copy = text ? dw_arena_copy(&d->x->http.request.arena, text, len) : NULL;
+  const char *text =
+      lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
+  char *copy =
+      text ? dw_arena_copy(&d->x->http.request.arena, text, len) : NULL;
   if (copy) *d->text = dw_slice_of(copy, len);
   lua_pop(L, 1);
   if (lua_getfield(L, -1, "headers") == LUA_TTABLE)
@@ -317,9 +346,7 @@ static int keep_main(lua_State *L) {
   return 0;
 }
 
-static void keep_error(dw_exchange *x) {
-  dw_task_run(x->script, keep_main, x);
-}
+static void keep_error(dw_exchange *x) { dw_task_run(x->script, keep_main, x); }
 
 static int wrap_main(lua_State *L) {
   dw_exchange *x = lua_touserdata(L, 1);

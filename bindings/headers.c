@@ -11,7 +11,7 @@
 #include "bindings/values.h"
 #include "http/tokens.h"
 
-#define HEADERS "dewar.headers"
+static const char HEADERS[] = "dewar.headers";
 
 typedef struct headers {
   dw_headers *list; /* in the userdata that is user value 1 */
@@ -155,7 +155,7 @@ static void change_all(lua_State *L, dw_headers *out, int table, change what) {
 void dw_headers_from_table(lua_State *L, int index, dw_headers *out) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   index = lua_absindex(L, index);
-  const headers *other = luaL_testudata(L, index, HEADERS);
+  const headers *other = dw_type_test(L, index, HEADERS);
   if (other) {
     if (!out || out == other->list) return;
     int err = dw_headers_copy(out, other->list);
@@ -174,7 +174,7 @@ void dw_headers_from_table(lua_State *L, int index, dw_headers *out) {
 /* --- The userdata ----------------------------------------------------------*/
 
 static dw_entries check(lua_State *L) {
-  const headers *h = luaL_checkudata(L, 1, HEADERS);
+  const headers *h = dw_type_check(L, 1, HEADERS);
   return (dw_entries){h->list->items, h->list->count, 0, true};
 }
 
@@ -191,7 +191,7 @@ static int headers_call(lua_State *L) {
 
 /* headers[name] = nil, a string, a number, or a list of them */
 static int headers_newindex(lua_State *L) {
-  const headers *h = luaL_checkudata(L, 1, HEADERS);
+  const headers *h = dw_type_check(L, 1, HEADERS);
   if (lua_isnil(L, 3) || lua_istable(L, 3)) {
     if (lua_istable(L, 3)) change_field(L, h->list, 2, 3, CHECK);
     change_field(L, h->list, 2, 3, REMOVE);
@@ -242,5 +242,5 @@ void dw_headers_push(lua_State *L, dw_script *s, dw_headers *list,
   h->list = list;
   lua_pushvalue(L, owner_index);
   lua_setiuservalue(L, -2, 1);
-  luaL_setmetatable(L, HEADERS);
+  dw_type_set(L, HEADERS);
 }

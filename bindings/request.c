@@ -5,7 +5,7 @@
 #include "bindings/request_fields.h"
 #include "bindings/route.h"
 
-#define REQUEST_TYPE "dewar.request"
+static const char REQUEST_TYPE[] = "dewar.request";
 
 typedef struct lua_request {
   dw_exchange *x; /* NULL: over */
@@ -13,21 +13,19 @@ typedef struct lua_request {
   uint32_t after, nafter; /* after_this_request: called, given */
 } lua_request;
 
-/* Its address finds the type quicker than the name does. */
-static const char request_key = 0;
-
 /* In the object's table of made values, beside the fields by name. */
 #define AFTER_KEY "\1after"
 
-/* --- The object ----------------------------------------------------------------- */
+/* --- The object
+ * ----------------------------------------------------------------- */
 
 static lua_request *check_request(lua_State *L, int index) {
-  return luaL_checkudata(L, index, REQUEST_TYPE);
+  return dw_type_check(L, index, REQUEST_TYPE);
 }
 
 /* Also of the proxy, whose methods are the request's. */
 dw_exchange *dw_request_check(lua_State *L, int index) {
-  lua_request *r = luaL_testudata(L, index, REQUEST_TYPE);
+  lua_request *r = dw_type_test(L, index, REQUEST_TYPE);
   if (!r && luaL_testudata(L, index, DW_REQUEST_PROXY))
     dw_context_resolve(L, dw_script_find(L), index);
   if (!r) r = check_request(L, index);
@@ -45,8 +43,7 @@ void dw_request_push(lua_State *L, dw_exchange *x) {
   }
   lua_request *r = lua_newuserdatauv(L, sizeof *r, 1);
   *r = (lua_request){.script = t->script};
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &request_key);
-  lua_setmetatable(L, -2);
+  dw_type_set(L, REQUEST_TYPE);
   lua_pushvalue(L, -1);
   dw_slot_set(L, x, DW_SLOT_REQUEST);
   r->x = x;
@@ -68,7 +65,8 @@ void dw_request_push_cache(lua_State *L, int index) {
   lua_setiuservalue(L, index, 1);
 }
 
-/* --- Values of the rule -------------------------------------------------------- */
+/* --- Values of the rule
+ * -------------------------------------------------------- */
 
 /* The view_args table, if somebody has asked for it: then a preprocessor may
  * have changed it, and the view is called with what is left. */
@@ -139,13 +137,9 @@ static bool push_kept(lua_State *L) {
   return false;
 }
 
-/* Upvalue 2: fields by name, as light userdata, and methods; 3: the type. */
+/* Upvalue 2: fields by name, as light userdata, and methods. */
 static int request_index(lua_State *L) {
-  lua_settop(L, 2);
-  lua_request *r = lua_touserdata(L, 1);
-  if (!r || !lua_getmetatable(L, 1) ||
-      !lua_rawequal(L, -1, lua_upvalueindex(3)))
-    r = check_request(L, 1);
+  lua_request *r = check_request(L, 1);
   lua_settop(L, 2);
   lua_pushvalue(L, 2);
   lua_rawget(L, lua_upvalueindex(2));
@@ -178,10 +172,11 @@ static int request_newindex(lua_State *L) {
   dw_exchange *x = dw_request_check(L, 1);
   const char *name = luaL_checkstring(L, 2);
   if (strcmp(name, "max_content_length") != 0)
-    return dw_misuse(L,
-                     "a request's field '%s' can't be set; keep your own values "
-                     "in req.g",
-                     name);
+    return dw_misuse(
+        L,
+        "a request's field '%s' can't be set; keep your own values "
+        "in req.g",
+        name);
   if (lua_isnil(L, 3)) {
     x->max_content_length = UINT64_MAX;
     return 0;
@@ -216,7 +211,8 @@ const char *dw_endpoint_name(lua_State *L, dw_exchange *x) {
   return lua_tostring(L, -1);
 }
 
-/* --- after_this_request ------------------------------------------------------------ */
+/* --- after_this_request
+ * ------------------------------------------------------------ */
 
 dw_exchange *dw_current_exchange(dw_script *s) {
   return s->current ? s->current->context.exchange : NULL;
@@ -226,11 +222,11 @@ static int after_this_request(lua_State *L) {
   dw_script *s = dw_script_of(L);
   dw_exchange *x = dw_current_exchange(s);
   if (!lua_isfunction(L, 1) && luaL_getmetafield(L, 1, "__call") == LUA_TNIL)
-    return dw_misuse(L, "after_this_request takes a function(req, res); got a "
-                        "%s",
+    return dw_misuse(L,
+                     "after_this_request takes a function(req, res); got a "
+                     "%s",
                      luaL_typename(L, 1));
-  if (!x)
-    return dw_misuse(L, "after_this_request works inside a request only");
+  if (!x) return dw_misuse(L, "after_this_request works inside a request only");
   if (x->stage >= DW_STAGE_AFTER)
     return dw_misuse(L, "it is too late for after_this_request: the response "
                         "is on its way");
@@ -272,12 +268,13 @@ bool dw_request_next_after(lua_State *L, dw_exchange *x) {
   return true;
 }
 
-/* --- Opening ------------------------------------------------------------------------ */
+/* --- Opening
+ * ------------------------------------------------------------------------ */
 
 void dw_request_open(lua_State *L, dw_script *s) {
   luaL_newmetatable(L, REQUEST_TYPE);
   lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &request_key);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, REQUEST_TYPE);
   lua_pushlightuserdata(L, s);
   lua_newtable(L);
   for (const dw_request_field *f = dw_request_fields; f->name; f++) {
@@ -289,8 +286,7 @@ void dw_request_open(lua_State *L, dw_script *s) {
     lua_pushcclosure(L, m->func, 1);
     lua_setfield(L, -2, m->name);
   }
-  lua_pushvalue(L, -3);
-  lua_pushcclosure(L, request_index, 3);
+  lua_pushcclosure(L, request_index, 2);
   lua_setfield(L, -2, "__index");
   lua_pushlightuserdata(L, s);
   lua_pushcclosure(L, request_newindex, 1);

@@ -10,24 +10,27 @@
 #include "bindings/headers.h"
 #include "bindings/json.h"
 
+const char dw_response_type_name[] = "dewar.response";
+
 static const char html[] = "text/html; charset=utf-8";
 static const char json[] = "application/json";
 
-/* --- The object ------------------------------------------------------------------ */
+/* --- The object
+ * ------------------------------------------------------------------ */
 
 dw_lua_response *dw_response_test(lua_State *L, int index) {
-  return luaL_testudata(L, index, DW_RESPONSE_TYPE);
+  return dw_type_test(L, index, dw_response_type_name);
 }
 
 static dw_lua_response *check(lua_State *L) {
-  return luaL_checkudata(L, 1, DW_RESPONSE_TYPE);
+  return dw_type_check(L, 1, dw_response_type_name);
 }
 
 static dw_lua_response *new_object(lua_State *L, dw_script *s) {
   dw_lua_response *o = lua_newuserdatauv(L, sizeof *o, 1);
   o->script = s;
   dw_response_init(&o->r, s->alloc);
-  luaL_setmetatable(L, DW_RESPONSE_TYPE);
+  dw_type_set(L, dw_response_type_name);
   return o;
 }
 
@@ -37,13 +40,14 @@ static int response_gc(lua_State *L) {
   return 0;
 }
 
-/* --- Bodies ------------------------------------------------------------------------ */
+/* --- Bodies
+ * ------------------------------------------------------------------------ */
 
 /* Where a conversion writes: the response, and the value its body is kept by:
  * the object's user value, or a slot of the exchange. */
 typedef struct target {
   dw_response *r;
-  int object;     /* index of the response object; 0: the plain response */
+  int object; /* index of the response object; 0: the plain response */
   dw_exchange *x;
 } target;
 
@@ -126,7 +130,8 @@ static void set_body(lua_State *L, const target *to, int index,
   }
 }
 
-/* --- Status and headers -------------------------------------------------------------- */
+/* --- Status and headers
+ * -------------------------------------------------------------- */
 
 static bool parse_status(dw_slice text, int *status, dw_slice *reason) {
   int n = 0;
@@ -151,8 +156,9 @@ static void set_status(lua_State *L, dw_response *r, int index) {
   } else {
     lua_Integer n = lua_tointegerx(L, index, &isint);
     if (!isint)
-      dw_misuse(L, "a status is a number or a string such as \"418 Custom\"; "
-                   "got a %s",
+      dw_misuse(L,
+                "a status is a number or a string such as \"418 Custom\"; "
+                "got a %s",
                 luaL_typename(L, index));
     status = n < 0 || n > 999 ? 0 : (int)n;
   }
@@ -160,8 +166,9 @@ static void set_status(lua_State *L, dw_response *r, int index) {
                  ? DEWAR_EINVAL
                  : dw_response_set_status(r, status, reason);
   if (code == DEWAR_EINVAL)
-    dw_misuse(L, "the status %s can't be sent: it is 200 to 999, and its "
-                 "reason has no line breaks",
+    dw_misuse(L,
+              "the status %s can't be sent: it is 200 to 999, and its "
+              "reason has no line breaks",
               luaL_tolstring(L, index, NULL));
   if (code < 0) luaL_error(L, "not enough memory");
 }
@@ -183,7 +190,8 @@ static void set_rest(lua_State *L, dw_exchange *x, dw_response *r, int first,
     dw_headers_from_table(L, headers, &r->headers);
 }
 
-/* --- Conversion ------------------------------------------------------------------------ */
+/* --- Conversion
+ * ------------------------------------------------------------------------ */
 
 /* Makes the object at index the response of x. */
 static void use_object(lua_State *L, dw_exchange *x, int index) {
@@ -201,7 +209,7 @@ void dw_response_convert(lua_State *L, dw_script *s, dw_exchange *x,
   dw_lua_response *o = dw_response_test(L, first);
   if (o) {
     set_rest(L, x, &o->r, first + 1, last);
-    use_object(L, x, first);
+    if (x->response != &o->r) use_object(L, x, first);
     return;
   }
   dw_task *t = x->script;
@@ -217,8 +225,7 @@ void dw_response_convert(lua_State *L, dw_script *s, dw_exchange *x,
   x->response = &x->plain;
 }
 
-void dw_response_make(lua_State *L, dw_script *s, int first,
-                      bool empty_array) {
+void dw_response_make(lua_State *L, dw_script *s, int first, bool empty_array) {
   int last = lua_gettop(L);
   dw_lua_response *o = dw_response_test(L, first);
   if (o) {
@@ -249,7 +256,9 @@ void dw_response_push(lua_State *L, dw_script *s, dw_exchange *x) {
   x->response = &o->r;
 }
 
-/* --- Fields ------------------------------------------------------------------------------ */
+/* --- Fields
+ * ------------------------------------------------------------------------------
+ */
 
 /* The content type as a header, so that Lua sees all headers in one place. */
 static void settle_type(lua_State *L, dw_response *r) {
@@ -303,13 +312,13 @@ static int response_index(lua_State *L) {
   } else if (strcmp(name, "mimetype") == 0) {
     get_mimetype(L, &o->r);
   } else {
-    static const char *const names[] = {"status",     "headers",
-                                        "body",       "mimetype",
-                                        "set_cookie", "delete_cookie",
-                                        NULL};
+    static const char *const names[] = {
+        "status",     "headers",       "body", "mimetype",
+        "set_cookie", "delete_cookie", NULL};
     const char *near = dw_nearest(name, names);
-    return near ? dw_misuse(L, "a response has no field '%s'; did you mean "
-                               "'%s'?",
+    return near ? dw_misuse(L,
+                            "a response has no field '%s'; did you mean "
+                            "'%s'?",
                             name, near)
                 : dw_misuse(L, "a response has no field '%s'", name);
   }
@@ -344,8 +353,9 @@ static int response_newindex(lua_State *L) {
       dw_slot_set(L, x, DW_SLOT_BODY);
     }
   } else {
-    return dw_misuse(L, "a response's field '%s' can't be set; there are "
-                        "status, headers, body and mimetype",
+    return dw_misuse(L,
+                     "a response's field '%s' can't be set; there are "
+                     "status, headers, body and mimetype",
                      name);
   }
   return 0;
@@ -357,7 +367,9 @@ static int response_tostring(lua_State *L) {
   return 1;
 }
 
-/* --- The module -------------------------------------------------------------------------------- */
+/* --- The module
+ * --------------------------------------------------------------------------------
+ */
 
 static int response_new(lua_State *L) {
   dw_script *s = dw_script_of(L);
@@ -385,13 +397,15 @@ static int jsonify(lua_State *L) {
 }
 
 void dw_response_open(lua_State *L, dw_script *s) {
-  static const luaL_Reg methods[] = {{"set_cookie", dw_response_set_cookie},
-                                     {"delete_cookie",
-                                      dw_response_delete_cookie},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"set_cookie", dw_response_set_cookie},
+      {"delete_cookie", dw_response_delete_cookie},
+      {NULL, NULL}};
   const luaL_Reg functions[] = {
       {"response", response_new}, {"jsonify", jsonify}, {NULL, NULL}};
-  luaL_newmetatable(L, DW_RESPONSE_TYPE);
+  luaL_newmetatable(L, dw_response_type_name);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, dw_response_type_name);
   lua_pushlightuserdata(L, s);
   lua_newtable(L);
   luaL_setfuncs(L, methods, 0);

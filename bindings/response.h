@@ -6,7 +6,8 @@
 #include "bindings/app.h"
 #include "http/response.h"
 
-#define DW_RESPONSE_TYPE "dewar.response"
+/* "dewar.response" */
+extern const char dw_response_type_name[];
 
 /* The userdata; its user value is the body's Lua value: the string, or what a
  * stream is made from. */

@@ -75,7 +75,7 @@ static void read_cookie(lua_State *L, dw_cookie *c, int table) {
 }
 
 int dw_response_set_cookie(lua_State *L) {
-  dw_lua_response *o = luaL_checkudata(L, 1, DW_RESPONSE_TYPE);
+  dw_lua_response *o = dw_type_check(L, 1, dw_response_type_name);
   dw_cookie c;
   lua_settop(L, 4);
   dw_check_options(L, 4, cookie_options);
@@ -91,7 +91,7 @@ int dw_response_set_cookie(lua_State *L) {
 }
 
 int dw_response_delete_cookie(lua_State *L) {
-  dw_lua_response *o = luaL_checkudata(L, 1, DW_RESPONSE_TYPE);
+  dw_lua_response *o = dw_type_check(L, 1, dw_response_type_name);
   dw_cookie c;
   lua_settop(L, 3);
   dw_check_options(L, 3, cookie_options);

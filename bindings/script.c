@@ -64,11 +64,32 @@ void dw_script_type(lua_State *L, dw_script *s, const char *name,
                     const luaL_Reg *methods, const luaL_Reg *metamethods) {
   luaL_checkstack(L, 4, NULL);
   luaL_newmetatable(L, name);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, name);
   lua_newtable(L);
   if (methods) dw_script_register(L, s, methods);
   lua_setfield(L, -2, "__index");
   if (metamethods) dw_script_register(L, s, metamethods);
   lua_pop(L, 1);
+}
+
+void *dw_type_test(lua_State *L, int index, const char *name) {
+  void *p = lua_touserdata(L, index);
+  if (!p || !lua_getmetatable(L, index)) return NULL;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, name);
+  bool same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same ? p : NULL;
+}
+
+void *dw_type_check(lua_State *L, int index, const char *name) {
+  void *p = dw_type_test(L, index, name);
+  return p ? p : luaL_checkudata(L, index, name);
+}
+
+void dw_type_set(lua_State *L, const char *name) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, name);
+  lua_setmetatable(L, -2);
 }
 
 /* --- Misuse ---------------------------------------------------------------*/

@@ -62,6 +62,14 @@ void dw_script_register(lua_State *L, dw_script *s, const luaL_Reg *functions);
  * metamethods; all have the script as upvalue 1. Leaves nothing. */
 void dw_script_type(lua_State *L, dw_script *s, const char *name,
                     const luaL_Reg *methods, const luaL_Reg *metamethods);
+/* The userdata at index if it is of a type, else NULL; a check raises instead.
+ * The name is the very one that the type was made with: its address finds the
+ * type quicker than its letters do. */
+void *dw_type_test(lua_State *L, int index, const char *name);
+void *dw_type_check(lua_State *L, int index, const char *name);
+/* Makes the userdata on top one of the type. */
+void dw_type_set(lua_State *L, const char *name);
+
 /* Raises at the line of Lua that called the misused function, the first one on
  * the way out (a pcall in between is passed over). */
 int dw_misuse(lua_State *L, const char *format, ...)

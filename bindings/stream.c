@@ -10,17 +10,18 @@
 #include "bindings/handler.h"
 #include "bindings/task_private.h"
 
-#define STREAM_TYPE "dewar.stream"
+static const char STREAM_TYPE[] = "dewar.stream";
 
 bool dw_is_stream(lua_State *L, int index) {
-  if (lua_isfunction(L, index) || luaL_testudata(L, index, STREAM_TYPE))
+  if (lua_isfunction(L, index) || dw_type_test(L, index, STREAM_TYPE))
     return true;
   if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) return false;
   lua_pop(L, 1);
   return true;
 }
 
-/* --- Writing ----------------------------------------------------------------------- */
+/* --- Writing
+ * ----------------------------------------------------------------------- */
 
 /* What can't be written ends the stream. A client that is gone cancels it, or,
  * where the app doesn't want that, is written to in vain. */
@@ -46,7 +47,8 @@ static void check_piece(lua_State *L, int index) {
              luaL_typename(L, index));
 }
 
-/* --- The pull form ------------------------------------------------------------------ */
+/* --- The pull form
+ * ------------------------------------------------------------------ */
 
 static int piece_k(lua_State *L, int status, lua_KContext ctx) {
   dw_exchange *x = (dw_exchange *)ctx;
@@ -61,7 +63,8 @@ static int piece_k(lua_State *L, int status, lua_KContext ctx) {
   return 0;
 }
 
-/* --- The push form ------------------------------------------------------------------- */
+/* --- The push form
+ * ------------------------------------------------------------------- */
 
 /* Lets all go on that wait to write. */
 static void drained_cb(dw_exchange *x) {
@@ -131,16 +134,18 @@ static int stream_new(lua_State *L) {
   lua_newuserdatauv(L, 0, 1);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
-  luaL_setmetatable(L, STREAM_TYPE);
+  dw_type_set(L, STREAM_TYPE);
   return 1;
 }
 
-/* --- Stages ------------------------------------------------------------------------------ */
+/* --- Stages
+ * ------------------------------------------------------------------------------
+ */
 
 int dw_stream_piece(lua_State *L) {
   dw_exchange *x = lua_touserdata(L, 1);
   dw_slot_push(L, x, DW_SLOT_BODY);
-  if (luaL_testudata(L, 2, STREAM_TYPE)) return push_all(L, x, 2);
+  if (dw_type_test(L, 2, STREAM_TYPE)) return push_all(L, x, 2);
   lua_callk(L, 0, 1, (lua_KContext)x, piece_k);
   return piece_k(L, LUA_OK, (lua_KContext)x);
 }
@@ -196,7 +201,6 @@ int dw_stream_close_body(lua_State *L) {
 
 void dw_stream_open(lua_State *L, dw_script *s) {
   const luaL_Reg functions[] = {{"stream", stream_new}, {NULL, NULL}};
-  luaL_newmetatable(L, STREAM_TYPE);
-  lua_pop(L, 1);
+  dw_script_type(L, s, STREAM_TYPE, NULL, NULL);
   dw_script_register(L, s, functions);
 }

@@ -7,17 +7,17 @@
 
 #include "bindings/task_private.h"
 
-#define TASK_TYPE "dewar.task"
+static const char TASK_TYPE[] = "dewar.task";
 
 /* User values of the object. */
 enum { RESULT = 1, TRACE = 2, USER_VALUES = 2 };
 
 dw_task_object *dw_task_object_test(lua_State *L, int index) {
-  return luaL_testudata(L, index, TASK_TYPE);
+  return dw_type_test(L, index, TASK_TYPE);
 }
 
 static dw_task_object *check(lua_State *L) {
-  return luaL_checkudata(L, 1, TASK_TYPE);
+  return dw_type_check(L, 1, TASK_TYPE);
 }
 
 static dw_task_status status_of(const dw_task_object *o) {
@@ -128,7 +128,7 @@ void dw_spawn(lua_State *L, dw_script *s, int nargs, dw_task *parent,
   dw_task_object *o = lua_newuserdatauv(L, sizeof(*o), USER_VALUES);
   *o = (dw_task_object){.script = s};
   dw_list_init(&o->node);
-  luaL_setmetatable(L, TASK_TYPE);
+  dw_type_set(L, TASK_TYPE);
   dw_task *t = dw_task_take(s);
   if (!t) luaL_error(L, "not enough memory");
   if (!lua_checkstack(t->co, nargs + 3)) {

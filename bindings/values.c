@@ -4,7 +4,7 @@
  */
 #include "bindings/values.h"
 
-#define VALUES "dewar.values"
+static const char VALUES[] = "dewar.values";
 
 enum {
   SHOWN_ITEMS = 20, /* by tostring */
@@ -147,7 +147,7 @@ int dw_entries_tostring(lua_State *L, const dw_entries *f, const char *type) {
 
 /* The fields of the argument; its list of objects, if any, is pushed. */
 static dw_entries check(lua_State *L) {
-  const values *v = luaL_checkudata(L, 1, VALUES);
+  const values *v = dw_type_check(L, 1, VALUES);
   dw_entries f = {v->items, v->count, 0, v->headers};
   if (v->objects) {
     lua_getiuservalue(L, 1, 1);
@@ -186,7 +186,7 @@ static int values_next(lua_State *L) {
 }
 
 int dw_values_pairs(lua_State *L) {
-  luaL_checkudata(L, 1, VALUES);
+  dw_type_check(L, 1, VALUES);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushinteger(L, 0);
   lua_pushcclosure(L, values_next, 2);
@@ -195,7 +195,7 @@ int dw_values_pairs(lua_State *L) {
 }
 
 static int values_len(lua_State *L) {
-  const values *v = luaL_checkudata(L, 1, VALUES);
+  const values *v = dw_type_check(L, 1, VALUES);
   lua_pushinteger(L, (lua_Integer)v->count);
   return 1;
 }
@@ -234,7 +234,7 @@ static values *push_values(lua_State *L, size_t count, size_t bytes,
   v->count = count;
   v->headers = flags & DW_VALUES_HEADERS;
   v->objects = objects;
-  luaL_setmetatable(L, VALUES);
+  dw_type_set(L, VALUES);
   if (objects) {
     lua_insert(L, -2);
     lua_setiuservalue(L, -2, 1);

@@ -53,12 +53,47 @@ static dw_verdict match(dw_exchange *x) {
   return DW_PASS;
 }
 
+/* The list that a stage walks, and which way; false: it walks none. */
+static bool hooks_of(dw_exchange *x, dw_hook *hook, bool *reverse) {
+  *reverse = x->stage == DW_STAGE_AFTER || x->stage == DW_STAGE_TEARDOWN;
+  switch (x->stage) {
+  case DW_STAGE_PREPROCESS:
+    *hook = DW_HOOK_PREPROCESS;
+    return true;
+  case DW_STAGE_BEFORE:
+    *hook = DW_HOOK_BEFORE;
+    return true;
+  case DW_STAGE_AFTER:
+    *hook = DW_HOOK_AFTER;
+    return true;
+  case DW_STAGE_TEARDOWN:
+    *hook = DW_HOOK_TEARDOWN;
+    return true;
+  default:
+    return false;
+  }
+}
+
 /* The next hook, or PASS when there are no more: `more` tells them apart. */
-static dw_verdict call_next(dw_exchange *x, dw_hook hook, bool reverse,
-                            bool *more) {
+static dw_verdict call_next(dw_exchange *x, bool *more) {
+  dw_hook hook;
+  bool reverse;
+  if (!hooks_of(x, &hook, &reverse)) return DW_PASS;
   dw_handler *h = dw_hook_next(x->scope, hook, reverse, &x->cursor);
   *more = h != NULL;
   return h ? h->call(h, x) : DW_PASS;
+}
+
+dw_handler *dw_exchange_next_hook(dw_exchange *x, const dw_handler *like) {
+  dw_hook hook;
+  bool reverse;
+  if (!hooks_of(x, &hook, &reverse)) return NULL;
+  if (x->cancelled && x->stage <= DW_STAGE_STREAM) return NULL;
+  dw_hook_cursor cursor = x->cursor;
+  dw_handler *h = dw_hook_next(x->scope, hook, reverse, &cursor);
+  if (!h || h->call != like->call) return NULL;
+  x->cursor = cursor;
+  return h;
 }
 
 static dw_verdict answer(dw_exchange *x, int code) {
@@ -243,9 +278,10 @@ static dw_verdict work(dw_exchange *x, bool *more) {
   case DW_STAGE_MATCH:
     return match(x);
   case DW_STAGE_PREPROCESS:
-    return call_next(x, DW_HOOK_PREPROCESS, false, more);
   case DW_STAGE_BEFORE:
-    return call_next(x, DW_HOOK_BEFORE, false, more);
+  case DW_STAGE_AFTER:
+  case DW_STAGE_TEARDOWN:
+    return call_next(x, more);
   case DW_STAGE_VIEW:
     return view(x);
   case DW_STAGE_ERROR:
@@ -256,8 +292,6 @@ static dw_verdict work(dw_exchange *x, bool *more) {
     *more = v != DW_PASS;
     return v;
   }
-  case DW_STAGE_AFTER:
-    return call_next(x, DW_HOOK_AFTER, true, more);
   case DW_STAGE_SEND:
     return transmit(x);
   case DW_STAGE_STREAM:
@@ -267,8 +301,6 @@ static dw_verdict work(dw_exchange *x, bool *more) {
   case DW_STAGE_REAP:
   case DW_STAGE_REAP_AGAIN:
     return reap(x);
-  case DW_STAGE_TEARDOWN:
-    return call_next(x, DW_HOOK_TEARDOWN, true, more);
   case DW_STAGE_END:
     break;
   }

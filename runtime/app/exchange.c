@@ -19,7 +19,7 @@ void dw_exchange_request(dw_transaction *t) {
   x->observer = t->connection->data;
   x->scope = x->app->scope;
   x->max_content_length = x->app->limits.max_content_length;
-  x->started = uv_hrtime();
+  if (s->access_log && dw_log_on(s->log, DEWAR_INFO)) x->started = uv_hrtime();
   x->after = DW_STAGE_AFTER_THIS;
   dw_response_init(&x->plain, s->http.alloc);
   x->response = &x->plain;

@@ -131,6 +131,10 @@ typedef struct dw_runner {
 void dw_exchange_resume(dw_exchange *x, dw_verdict verdict);
 /* Sets x->error; the message is static or in the arena. Returns DW_FAILED. */
 dw_verdict dw_exchange_fail(dw_exchange *x, int status, const char *message);
+/* For a handler of a hook that has nothing against the next one: takes the next
+ * hook of the stage if it is called as `like` is, else NULL. So a script calls
+ * all of its hooks in a row without coming back in between. */
+dw_handler *dw_exchange_next_hook(dw_exchange *x, const dw_handler *like);
 /* The request must end soon: client gone, server stopping. */
 void dw_exchange_cancel(dw_exchange *x);
 
