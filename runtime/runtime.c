@@ -131,6 +131,7 @@ int dewar_new(dewar_runtime **out, const dewar_options *options) {
 void dw_runtime_release(dewar_runtime *rt) {
   if (--rt->refs > 0) return;
   dw_allocator a = rt->alloc;
+  dw_allocator_trim(&a);
   dw_free(&a, rt, sizeof *rt);
 }
 

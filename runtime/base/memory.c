@@ -28,9 +28,9 @@ void dw_allocator_init(dw_allocator *a, dw_alloc_fn fn, void *data) {
   *a = (dw_allocator){.fn = fn ? fn : system_alloc, .data = data};
 }
 
-static bool must_fail(dw_allocator *a) {
+int dw_allocator_fails(dw_allocator *a) {
   a->calls++;
-  if (a->fail_at == 0) return false;
+  if (a->fail_at == 0) return 0;
   return a->calls == a->fail_at || (a->fail_after && a->calls > a->fail_at);
 }
 
@@ -40,7 +40,7 @@ void *dw_realloc(dw_allocator *a, void *ptr, size_t osize, size_t nsize) {
     dw_free(a, ptr, osize);
     return NULL;
   }
-  if (nsize > osize && must_fail(a)) return NULL;
+  if (nsize > osize && dw_allocator_fails(a)) return NULL;
   void *block = a->fn(a->data, ptr, osize, nsize);
   if (!block) return NULL;
   a->used += nsize - osize;
@@ -65,11 +65,6 @@ void dw_free(dw_allocator *a, void *ptr, size_t size) {
   if (size == 0) size = 1;
   a->used -= size;
   a->fn(a->data, ptr, size, 0);
-}
-
-void *dw_allocator_lua(void *data, void *ptr, size_t osize, size_t nsize) {
-  /* For a new block Lua passes the kind of its object in place of a size. */
-  return dw_realloc(data, ptr, ptr ? osize : 0, nsize);
 }
 
 /* --- The arena ------------------------------------------------------------*/

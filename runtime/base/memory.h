@@ -12,6 +12,10 @@
  * and leaves ptr as it was. */
 typedef void *(*dw_alloc_fn)(void *data, void *ptr, size_t osize, size_t nsize);
 
+/* Sizes of small blocks are rounded up to a multiple of 16 bytes. */
+enum { DW_SMALL_UNIT = 16, DW_SMALL_MAX = 256 };
+#define DW_SMALL_CLASSES (DW_SMALL_MAX / DW_SMALL_UNIT)
+
 typedef struct dw_allocator {
   dw_alloc_fn fn;
   void *data;
@@ -20,6 +24,9 @@ typedef struct dw_allocator {
   uint64_t calls;   /* allocations and growths asked for, failed ones too */
   uint64_t fail_at; /* tests: the call of this number fails; 0 is never */
   int fail_after;   /* tests: with fail_at, all later calls fail too */
+  /* Free small blocks of dw_allocator_lua, by size (small.c). */
+  void *small[DW_SMALL_CLASSES];
+  uint16_t spare[DW_SMALL_CLASSES]; /* their numbers */
 } dw_allocator;
 
 /* With fn NULL the C library's realloc and free are used. */
@@ -30,8 +37,13 @@ void *dw_zalloc(dw_allocator *a, size_t size); /* zeroed */
 void *dw_realloc(dw_allocator *a, void *ptr, size_t osize, size_t nsize);
 void dw_free(dw_allocator *a, void *ptr, size_t size); /* NULL is a no-op */
 
-/* A lua_Alloc whose data is a dw_allocator. */
+/* A lua_Alloc whose data is a dw_allocator. A script makes and drops small
+ * objects all the time, so some of their blocks are kept for the next ones. */
 void *dw_allocator_lua(void *data, void *ptr, size_t osize, size_t nsize);
+/* Gives back what is kept, once the script is closed. */
+void dw_allocator_trim(dw_allocator *a);
+/* For the files of base/ only: whether tests want this call to fail. */
+int dw_allocator_fails(dw_allocator *a);
 
 /* The arena: memory freed all at once. It starts in a block of the caller's
  * (no allocation) and grows by chunks from the allocator. */

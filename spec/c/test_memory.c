@@ -90,11 +90,41 @@ TEST(tells_a_hosts_allocator_the_true_sizes) {
   dw_allocator a;
   dw_allocator_init(&a, counting_alloc, &held);
   void *p = dw_alloc(&a, 0);
-  void *q = dw_allocator_lua(&a, NULL, 4, 10);
+  void *q = dw_alloc(&a, 10);
   q = dw_realloc(&a, q, 10, 1000);
   CHECK_INT(held, a.used);
   dw_free(&a, p, 0);
   dw_free(&a, q, 1000);
+  CHECK_INT(held, 0);
+}
+
+/* Blocks of a script may be kept for the next ones, or not; either way the
+ * host's allocator gets each back with the size that it was asked for. */
+TEST(keeps_small_blocks_of_a_script_until_trimmed) {
+  size_t held = 0;
+  dw_allocator a;
+  dw_allocator_init(&a, counting_alloc, &held);
+  void *blocks[1000];
+  for (size_t round = 0; round < 3; round++) {
+    for (size_t i = 0; i < 1000; i++) {
+      size_t size = 1 + i % 300;
+      blocks[i] = dw_allocator_lua(&a, NULL, 4, size);
+      REQUIRE(blocks[i]);
+      memset(blocks[i], (int)i, size);
+    }
+    for (size_t i = 0; i < 1000; i++) { /* grows and shrinks across classes */
+      size_t from = 1 + i % 300, to = 1 + i * 7 % 600;
+      char *p = dw_allocator_lua(&a, blocks[i], from, to);
+      REQUIRE(p);
+      for (size_t j = 0; j < (from < to ? from : to); j++)
+        if (p[j] != (char)i) CHECK(!"the bytes were kept");
+      blocks[i] = p;
+    }
+    for (size_t i = 0; i < 1000; i++)
+      dw_allocator_lua(&a, blocks[i], 1 + i * 7 % 600, 0);
+    CHECK_INT(a.used, 0);
+  }
+  dw_allocator_trim(&a);
   CHECK_INT(held, 0);
 }
 
