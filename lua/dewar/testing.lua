@@ -25,7 +25,7 @@ Client.__name = "dewar.Client"
 ---@field form? table names with values, a list repeats the name
 ---@field files? table<string, dewar.TestFile|dewar.TestFile[]|string>
 ---@field body? string|fun(): string? a function gives it in pieces, nil ends it
----@field headers? table names with values, `_` is `-`, a list repeats the header
+---@field headers? table names with values, a list repeats the header; in lower case `_` is `-`
 ---@field query? table|string
 ---@field auth? string[] { user, password }
 ---@field follow_redirects? boolean

@@ -42,8 +42,9 @@ local function check_header_name(name)
   end
 end
 
---- The headers as a list of { name, value }, the named ones sorted. In a key `_`
---- is `-`, as in all tables of headers; in a list names go out as they are.
+--- The headers as a list of { name, value }, the named ones sorted. In lower case
+--- `_` is `-`, as in all tables of headers; X_Odd goes out as it is, since a spec
+--- may want to see what becomes of it.
 local function header_list(headers)
   if headers == nil then return {} end
   if type(headers) ~= "table" then
@@ -53,7 +54,8 @@ local function header_list(headers)
   for name, value in pairs(headers) do
     if math.type(name) ~= "integer" then
       check_header_name(name)
-      named[name:gsub("_", "-")] = value
+      if not name:find "%u" then name = name:gsub("_", "-") end
+      named[name] = value
     end
   end
   for _, pair in ipairs(headers) do
