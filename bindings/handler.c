@@ -107,6 +107,12 @@ static int push_arguments(lua_State *L, dw_exchange *x) {
 
 static const char *stage_name(dw_exchange *x) {
   switch (x->stage) {
+  case DW_STAGE_PREPROCESS:
+    return "url_value_preprocessor";
+  case DW_STAGE_BEFORE:
+    return "before_request function";
+  case DW_STAGE_TEARDOWN:
+    return "teardown_request function";
   case DW_STAGE_ERROR:
   case DW_STAGE_SERVER_ERROR:
     return "error handler";
@@ -150,6 +156,11 @@ static int stage_k(lua_State *L, int status, lua_KContext ctx);
  * its place, or, where it stood alone, all of them. */
 static int awaited_k(lua_State *L, int status, lua_KContext ctx) {
   int returned = (int)lua_tointeger(L, 2);
+  if (lua_gettop(L) >= returned + 4 && lua_rawequal(L, 3, returned + 4))
+    return luaL_error(L,
+                      "the %s of '%s' returned an awaitable that gives itself",
+                      stage_name((dw_exchange *)ctx),
+                      dw_endpoint_name(L, (dw_exchange *)ctx));
   if (returned == 1) {
     for (int i = 0; i < 3; i++) lua_remove(L, 2);
   } else {

@@ -350,8 +350,8 @@ static void move_on(dw_exchange *x, dw_verdict v) {
   case DW_STAGE_MATCH:
     go(x, DW_STAGE_PREPROCESS);
     break;
-  case DW_STAGE_PREPROCESS:
-    go(x, DW_STAGE_BEFORE);
+  case DW_STAGE_PREPROCESS: /* done: by an abort with a response */
+    go(x, v == DW_DONE ? DW_STAGE_AFTER_THIS : DW_STAGE_BEFORE);
     break;
   case DW_STAGE_BEFORE:
     go(x, v == DW_DONE ? DW_STAGE_AFTER_THIS : DW_STAGE_VIEW);
@@ -398,11 +398,11 @@ static void move_on(dw_exchange *x, dw_verdict v) {
  * one after this verdict. */
 static bool walks_on(dw_exchange *x, dw_verdict v) {
   switch ((dw_stage)x->stage) {
-  case DW_STAGE_PREPROCESS:
   case DW_STAGE_AFTER_THIS:
   case DW_STAGE_AFTER:
   case DW_STAGE_TEARDOWN:
     return true;
+  case DW_STAGE_PREPROCESS:
   case DW_STAGE_BEFORE:
     return v != DW_DONE;
   default:

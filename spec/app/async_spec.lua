@@ -111,6 +111,18 @@ describe("a view that waits", function()
     assert.are.equal("loud", open():get("/").body)
   end)
 
+  it("is told that what it returned gives itself when it is awaited", function()
+    app.config.TESTING = true
+    local odd = setmetatable({}, { __await = function(self) return self end })
+    app:get("/", { endpoint = "odd" }, function() return odd end)
+    app:get("/more", { endpoint = "more" }, function() return odd, 201, { A = "b" } end)
+    open()
+    local _, err = pcall(client.get, client, "/")
+    assert.matches("the view of 'odd' returned an awaitable that gives itself", err)
+    _, err = pcall(client.get, client, "/more")
+    assert.matches("the view of 'more' returned an awaitable that gives itself", err)
+  end)
+
   it("works under a decorator that uses ensure_sync", function()
     local function twice(f)
       return function(...)

@@ -111,6 +111,22 @@ describe("a request's life", function()
     assert.are.equal("before after teardown", join(log))
   end)
 
+  it("lets any hook before the view answer by aborting with a response", function()
+    local hooks = { "url_value_preprocessor", "before_request" }
+    for _, hook in ipairs(hooks) do
+      local other <const> = dewar.app()
+      other[hook](other, function() dewar.abort(dewar.response("early", 203)) end)
+      other[hook](other, function() error "the next one ran" end)
+      other:get("/", function() error "the view ran" end)
+      other:after_request(function(_, res) res.headers["X-After"] = "ran" return res end)
+      local own <close> = other:test_client()
+      local res = own:get "/"
+      assert.are.equal("early", res.body)
+      assert.are.equal(203, res.status)
+      assert.are.equal("ran", res.headers["X-After"])
+    end
+  end)
+
   it("lets a preprocessor take values from the view's arguments", function()
     app:url_value_preprocessor(function(req, endpoint, values)
       log[#log + 1] = endpoint
