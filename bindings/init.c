@@ -93,14 +93,38 @@ static bool is_type_name(lua_State *L, int index) {
          strncmp(lua_tostring(L, index), "dewar.", 6) == 0;
 }
 
-/* Takes our types out of the registry: a new script makes its own. */
+/* Whether the value on top is a type of ours that the registry has by its name;
+ * the key below it may be that or, to find it quicker, the name's address. */
+static bool is_type(lua_State *L) {
+  if (!lua_istable(L, -1)) return false;
+  if (is_type_name(L, -2)) return true;
+  if (!lua_islightuserdata(L, -2)) return false;
+  lua_pushliteral(L, "__name");
+  lua_rawget(L, -2);
+  bool ours = is_type_name(L, -1);
+  if (ours) lua_rawget(L, LUA_REGISTRYINDEX);
+  ours = ours && lua_rawequal(L, -1, -2);
+  lua_pop(L, 1);
+  return ours;
+}
+
+static void forget_key(lua_State *L) {
+  lua_pushvalue(L, -1);
+  lua_pushnil(L);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+/* Takes our types out of the registry: a new script makes its own. Addresses
+ * first, as they are told by the names. */
 static void forget_types(lua_State *L) {
   for (lua_pushnil(L); lua_next(L, LUA_REGISTRYINDEX);) {
+    bool forget = lua_islightuserdata(L, -2) && is_type(L);
     lua_pop(L, 1);
-    if (!is_type_name(L, -1)) continue;
-    lua_pushvalue(L, -1);
-    lua_pushnil(L);
-    lua_rawset(L, LUA_REGISTRYINDEX);
+    if (forget) forget_key(L);
+  }
+  for (lua_pushnil(L); lua_next(L, LUA_REGISTRYINDEX);) {
+    lua_pop(L, 1);
+    if (is_type_name(L, -1)) forget_key(L);
   }
 }
 
@@ -174,7 +198,7 @@ static void take_types(lua_State *L) {
   lua_setmetatable(L, -2);
   int types = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, LUA_REGISTRYINDEX); lua_pop(L, 1)) {
-    if (!is_type_name(L, -2) || !lua_istable(L, -1)) continue;
+    if (!is_type(L)) continue;
     lua_pushvalue(L, -2);
     lua_pushvalue(L, -2);
     lua_rawset(L, types);
