@@ -36,7 +36,7 @@ typedef struct rest {
   char bytes[];
 } rest;
 
-/* --- Writing --------------------------------------------------------------*/
+/* --- Writing ---------------------------------------------------------------*/
 
 static server *server_of(connection *c) { return c->tcp.loop->data; }
 
@@ -81,7 +81,7 @@ static void flush(connection *c) {
   }
 }
 
-/* --- Reading --------------------------------------------------------------*/
+/* --- Reading ---------------------------------------------------------------*/
 
 static int message_complete_cb(llhttp_t *parser) {
   connection *c = parser->data;
@@ -127,7 +127,7 @@ static void connection_cb(uv_stream_t *listener, int status) {
     uv_tcp_nodelay(&c->tcp, 1);
 }
 
-/* --- The constant answer --------------------------------------------------*/
+/* --- The constant answer ---------------------------------------------------*/
 
 static char *constant_answer(void *data, char *out) {
   static const char answer[] = "HTTP/1.1 200 OK\r\n"

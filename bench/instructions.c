@@ -35,7 +35,7 @@ __attribute__((visibility("default"))) time_t time(time_t *out) {
   return 1700000000;
 }
 
-/* --- The client -----------------------------------------------------------*/
+/* --- The client ------------------------------------------------------------*/
 
 static void data_cb(dw_client *c, dw_slice bytes) {
   bench *b = c->data;
@@ -95,7 +95,7 @@ static void learn_answers(bench *b) {
   b->answers = b->received;
 }
 
-/* --- Setting up -----------------------------------------------------------*/
+/* --- Setting up ------------------------------------------------------------*/
 
 static bool read_request(bench *b, const char *path, int times) {
   char text[REQUEST_MAX];

@@ -14,7 +14,7 @@
 
 #define SCOPE_TYPE "dewar.app_scope"
 
-/* --- The object ---------------------------------------------------------------- */
+/* --- The object ------------------------------------------------------------*/
 
 dw_lua_app *dw_app_check(lua_State *L, int index) {
   dw_lua_app *a = luaL_checkudata(L, index, DW_APP_TYPE);
@@ -121,7 +121,7 @@ void dw_apps_free(dw_script *s) {
   }
 }
 
-/* --- Scopes, hooks, error handlers ------------------------------------------------ */
+/* --- Scopes, hooks, error handlers -----------------------------------------*/
 
 static dw_scope *opt_scope(lua_State *L, dw_lua_app *a, int index) {
   if (lua_isnoneornil(L, index)) return a->app->scope;
@@ -183,7 +183,7 @@ static int add_error_handler(lua_State *L) {
   return 0;
 }
 
-/* --- Settings ------------------------------------------------------------------------ */
+/* --- Settings --------------------------------------------------------------*/
 
 typedef enum setting_kind {
   SETTING_MS,    /* seconds in Lua; 0 and nil: none */
@@ -302,7 +302,7 @@ static int make_response(lua_State *L) {
   return 1;
 }
 
-/* --- Listening ---------------------------------------------------------------------------- */
+/* --- Listening -------------------------------------------------------------*/
 
 static int listen_failed(lua_State *L, dw_lua_app *a, int code,
                          const char *where) {
@@ -346,7 +346,7 @@ static int stop(lua_State *L) {
   return 0;
 }
 
-/* --- Background tasks ------------------------------------------------------------------ */
+/* --- Background tasks ------------------------------------------------------*/
 
 /* core, status of the function, and its results or its error. */
 static int background_k(lua_State *L, int status, lua_KContext ctx) {
@@ -384,7 +384,7 @@ static int is_error_class(lua_State *L) {
   return 1;
 }
 
-/* --- Opening --------------------------------------------------------------------------------- */
+/* --- Opening ---------------------------------------------------------------*/
 
 void dw_app_open(lua_State *L, dw_script *s) {
   static const luaL_Reg methods[] = {

@@ -39,7 +39,7 @@ void dw_check_deadlock(lua_State *L, const dw_task *t, const dw_task *other) {
     dw_misuse(L, "deadlock: the awaited task is waiting for this one");
 }
 
-/* --- Await ----------------------------------------------------------------*/
+/* --- Await -----------------------------------------------------------------*/
 
 int dw_await_end(lua_State *L, int base) {
   lua_KFunction k = (lua_KFunction)lua_touserdata(L, base + 1);
@@ -159,7 +159,7 @@ int dw_await_function(lua_State *L) {
   return dw_await(L, 1, seconds, await_end, 0);
 }
 
-/* --- sleep, yield, now ----------------------------------------------------*/
+/* --- sleep, yield, now -----------------------------------------------------*/
 
 static int nothing(lua_State *L, int status, lua_KContext ctx) {
   (void)L, (void)status, (void)ctx;

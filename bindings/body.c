@@ -17,7 +17,7 @@
 /* A form may have as many fields: each costs more than its bytes. */
 enum { FORM_FIELDS_MAX = 10000 };
 
-/* --- Waiting for bytes --------------------------------------------------------- */
+/* --- Waiting for bytes -----------------------------------------------------*/
 
 static int raise_status(lua_State *L, dw_script *s, int status,
                         const char *text) {
@@ -80,7 +80,7 @@ static int wait_body(lua_State *L, dw_exchange *x, bool whole,
   return dw_wait(L, r->wake, -1, k, (lua_KContext)x);
 }
 
-/* --- All of it -------------------------------------------------------------------- */
+/* --- All of it -------------------------------------------------------------*/
 
 /* With the request object at 1: pushes the body as a string, or returns false
  * where it has to be waited for. */
@@ -136,7 +136,7 @@ int dw_request_text(lua_State *L) {
   return text_k(L, LUA_OK, (lua_KContext)dw_request_check(L, 1));
 }
 
-/* --- JSON ---------------------------------------------------------------------------- */
+/* --- JSON ------------------------------------------------------------------*/
 
 /* "application/json", or "application/problem+json"; parameters are ignored. */
 static bool is_json(dw_slice type) {
@@ -196,7 +196,7 @@ int dw_request_json(lua_State *L) {
   return json_k(L, LUA_OK, (lua_KContext)x);
 }
 
-/* --- Forms ------------------------------------------------------------------------------ */
+/* --- Forms -----------------------------------------------------------------*/
 
 static int form_k(lua_State *L, int status, lua_KContext ctx) {
   dw_exchange *x = (dw_exchange *)ctx;
@@ -233,7 +233,7 @@ int dw_request_form(lua_State *L) {
   return 1;
 }
 
-/* --- Piece by piece ------------------------------------------------------------------------ */
+/* --- Piece by piece --------------------------------------------------------*/
 
 /* Upvalue 1: the request object, which the waits need at 1. */
 static int chunk_k(lua_State *L, int status, lua_KContext ctx) {

@@ -8,7 +8,7 @@
 
 #include "bindings/task_private.h"
 
-/* --- Names of C functions -------------------------------------------------*/
+/* --- Names of C functions --------------------------------------------------*/
 
 /* Writes the shorter of name and what the table at `module` calls the function;
  * the name is empty as long as there is none. */
@@ -52,7 +52,7 @@ static bool lets_through(const char *name) {
          strncmp(name, "dewar.", 6) == 0;
 }
 
-/* --- Finding the boundary -------------------------------------------------*/
+/* --- Finding the boundary --------------------------------------------------*/
 
 enum { QUOTED_SIZE = DW_NAME_SIZE + 20 };
 
@@ -113,7 +113,7 @@ static void refuse(lua_State *L, lua_State *in) {
   dw_misuse(L, "cannot wait across %s: %s", name, advice(name));
 }
 
-/* --- The check ------------------------------------------------------------*/
+/* --- The check -------------------------------------------------------------*/
 
 /* Inside a user's coroutine, or where L can't yield. */
 static void check_chain(lua_State *L, dw_script *s) {

@@ -21,7 +21,7 @@ static dw_lua_client *check_open(lua_State *L) {
   return c;
 }
 
-/* --- Opening and closing --------------------------------------------------*/
+/* --- Opening and closing ---------------------------------------------------*/
 
 static dw_lua_client *push_client(lua_State *L, dw_script *s) {
   dw_lua_client *c = lua_newuserdatauv(L, sizeof *c, 0);
@@ -64,7 +64,7 @@ static int client_drop(lua_State *L) {
   return 0;
 }
 
-/* --- Waiting --------------------------------------------------------------*/
+/* --- Waiting ---------------------------------------------------------------*/
 
 static void forget(void *data) {
   dw_lua_client *c = data;
@@ -108,7 +108,7 @@ static int client_close(lua_State *L) {
   return c->tie ? await(L, c, DW_WANT_CLOSED, closed_k) : 0;
 }
 
-/* --- Requests -------------------------------------------------------------*/
+/* --- Requests --------------------------------------------------------------*/
 
 static dw_slice check_slice(lua_State *L, int index) {
   dw_slice s;
@@ -254,7 +254,7 @@ static int client_reusable(lua_State *L) {
   return 1;
 }
 
-/* --- Raw ------------------------------------------------------------------*/
+/* --- Raw -------------------------------------------------------------------*/
 
 static int turns_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
@@ -309,7 +309,7 @@ static int client_receive(lua_State *L) {
   return await(L, c, DW_WANT_REST, rest_k);
 }
 
-/* --- The module -----------------------------------------------------------*/
+/* --- The module ------------------------------------------------------------*/
 
 static int client_tostring(lua_State *L) {
   const dw_lua_client *c = check(L);

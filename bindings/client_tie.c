@@ -12,7 +12,7 @@ enum {
   QUIET_DRAINS = 8        /* bytes need less to get there and back */
 };
 
-/* --- News -----------------------------------------------------------------*/
+/* --- News ------------------------------------------------------------------*/
 
 static bool is_quiet(const dw_lua_client *c) {
   return c->drains >= QUIET_DRAINS;
@@ -111,7 +111,7 @@ static void drain_cb(dw_client *client) {
   if (c) dw_tie_news(c);
 }
 
-/* --- What an exchange left ------------------------------------------------*/
+/* --- What an exchange left -------------------------------------------------*/
 
 typedef struct leaving {
   dw_tie *tie;
@@ -181,7 +181,7 @@ void dw_tie_clear_left(lua_State *L, const dw_tie *t) {
   lua_pop(L, 1);
 }
 
-/* --- Opening and closing --------------------------------------------------*/
+/* --- Opening and closing ---------------------------------------------------*/
 
 static void closed_cb(dw_client *client) {
   dw_tie *t = client->data;

@@ -8,7 +8,7 @@
 #include "bindings/task.h"
 #include "runtime.h"
 
-/* --- The clock ------------------------------------------------------------*/
+/* --- The clock -------------------------------------------------------------*/
 
 enum {
   QUIET_DRAINS = 3,     /* in which nothing else has run */
@@ -92,7 +92,7 @@ static int clock_virtual(lua_State *L) {
   return 0;
 }
 
-/* --- Counting -------------------------------------------------------------*/
+/* --- Counting --------------------------------------------------------------*/
 
 static void set_count(lua_State *L, const char *name, size_t count) {
   lua_pushinteger(L, (lua_Integer)count);

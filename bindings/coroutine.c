@@ -15,7 +15,7 @@ static lua_State *check_coroutine(lua_State *L, int index) {
   return co;
 }
 
-/* --- A step ---------------------------------------------------------------*/
+/* --- A step ----------------------------------------------------------------*/
 
 static int enter(lua_State *L, dw_script *s, lua_State *co, int nargs,
                  bool driven, int *values) {
@@ -82,7 +82,7 @@ static int pass_wait(lua_State *L, lua_KContext ctx, lua_KFunction k) {
   return lua_yieldk(L, 1, ctx, k);
 }
 
-/* --- resume ---------------------------------------------------------------*/
+/* --- resume ----------------------------------------------------------------*/
 
 static int resume_next(lua_State *L, int status, lua_KContext ctx);
 
@@ -118,7 +118,7 @@ static int resume(lua_State *L) {
   return resume_end(L, s, co, values);
 }
 
-/* --- wrap -----------------------------------------------------------------*/
+/* --- wrap ------------------------------------------------------------------*/
 
 /* Closes a coroutine that has died of the error on top of L, which makes room
  * for what closing it raises instead. */
@@ -179,7 +179,7 @@ static int wrap(lua_State *L) {
   return 1;
 }
 
-/* --- Awaiting one ---------------------------------------------------------*/
+/* --- Awaiting one ----------------------------------------------------------*/
 
 static int drive_next(lua_State *L, int status, lua_KContext ctx);
 
@@ -218,7 +218,7 @@ int dw_coroutine_drive(lua_State *L, dw_script *s, int base, int nargs) {
   return drive_end(L, s, base, first_step(L, s, co, nargs, true));
 }
 
-/* --- yield ----------------------------------------------------------------*/
+/* --- yield -----------------------------------------------------------------*/
 
 /* In a task's own coroutine, or one that is awaited, a yield awaits. */
 static bool yields_to_us(lua_State *L, const dw_script *s) {
@@ -252,7 +252,7 @@ static int yield(lua_State *L) {
   return lua_yield(L, n);
 }
 
-/* --- status and close -----------------------------------------------------*/
+/* --- status and close ------------------------------------------------------*/
 
 static const char *status_of(lua_State *L, lua_State *co) {
   if (L == co) return "running";
@@ -289,7 +289,7 @@ static int close_coroutine(lua_State *L) {
   return 2;
 }
 
-/* --- In place of the stock ones -------------------------------------------*/
+/* --- In place of the stock ones --------------------------------------------*/
 
 static const luaL_Reg functions[] = {
     {"resume", resume},         {"wrap", wrap},

@@ -11,7 +11,7 @@
 
 void *dw_engine_state(const dw_script *s) { return s->L; }
 
-/* --- Loading --------------------------------------------------------------*/
+/* --- Loading ---------------------------------------------------------------*/
 
 typedef struct loading {
   dw_script *script;
@@ -123,7 +123,7 @@ int dw_engine_activate(dw_script *s) {
   return status == LUA_OK ? 0 : dw_engine_failed(s->runtime, L, status);
 }
 
-/* --- Stopping -------------------------------------------------------------*/
+/* --- Stopping --------------------------------------------------------------*/
 
 static dw_lua_app *app_at(dw_list *node) {
   return DW_CONTAINER(node, dw_lua_app, node);

@@ -17,7 +17,7 @@
 #include "bindings/task.h"
 #include "bindings/values.h"
 
-/* --- The module table -----------------------------------------------------*/
+/* --- The module table ------------------------------------------------------*/
 
 static void open_json(lua_State *L) {
   dw_json_open(L);
@@ -49,7 +49,7 @@ static void open_parts(lua_State *L, dw_script *s) {
   lua_setfield(L, -2, "version");
 }
 
-/* --- Opening --------------------------------------------------------------*/
+/* --- Opening ---------------------------------------------------------------*/
 
 /* The runtime's struct outlives everything in Lua that may still refer to it:
  * every function of ours keeps the script. */
@@ -181,7 +181,7 @@ int dw_engine_open(dewar_runtime *rt, void *state) {
   return code;
 }
 
-/* --- Closing --------------------------------------------------------------*/
+/* --- Closing ---------------------------------------------------------------*/
 
 static void unref(dw_script *s, int *ref) {
   luaL_unref(s->L, LUA_REGISTRYINDEX, *ref);
@@ -275,7 +275,7 @@ void dw_script_shutdown(dw_script *s) {
   if (s->runtime && !s->closing) dw_runtime_close(s->runtime);
 }
 
-/* --- require "dewar.core" -------------------------------------------------*/
+/* --- require "dewar.core" --------------------------------------------------*/
 
 /* A lua5.4 starts in generational mode, in which 5.4.4 and 5.4.5 can free what
  * is still in use. */

@@ -26,7 +26,7 @@ struct dw_join {
   join_item items[];
 };
 
-/* --- What is waited for ---------------------------------------------------*/
+/* --- What is waited for ----------------------------------------------------*/
 
 bool dw_join_reaches(const dw_join *j, const dw_task *t, int *budget) {
   for (int i = 0; i < j->count; i++)
@@ -92,7 +92,7 @@ static int join_gc(lua_State *L) {
   return 0;
 }
 
-/* --- Waiting --------------------------------------------------------------*/
+/* --- Waiting ---------------------------------------------------------------*/
 
 static int push_results(lua_State *L, dw_script *s, dw_join *j, int index) {
   if (j->all) return dw_task_object_results(L, s, index + 1);
@@ -153,7 +153,7 @@ int dw_join_tasks(lua_State *L, dw_script *s, int index, bool all) {
   return proceed(L, s, index);
 }
 
-/* --- gather and run -------------------------------------------------------*/
+/* --- gather and run --------------------------------------------------------*/
 
 /* Makes a task of the function or awaitable at index. */
 static void make_task(lua_State *L, dw_script *s, int index) {

@@ -15,7 +15,7 @@ static const char buffer_type_key = 'b';
 /* A larger one isn't kept as the spare. */
 #define SPARE_MAX ((size_t)1 << 20)
 
-/* --- Buffers ------------------------------------------------------------ */
+/* --- Buffers ---------------------------------------------------------------*/
 
 /* The memory comes from where the Lua state has its own from. */
 typedef struct text_buffer {
@@ -67,7 +67,7 @@ void dw_json_put_buffer(lua_State *L, int index) {
   b->busy = 0;
 }
 
-/* --- Options ------------------------------------------------------------ */
+/* --- Options ---------------------------------------------------------------*/
 
 static int check_integer(lua_State *L, int options, const char *name, int least,
                          int most) {
@@ -125,7 +125,7 @@ static int decode_flags(lua_State *L) {
   return check_max_depth(L, 2);
 }
 
-/* --- Functions ---------------------------------------------------------- */
+/* --- Functions -------------------------------------------------------------*/
 
 static int encode(lua_State *L) {
   luaL_checkany(L, 1);
@@ -179,7 +179,7 @@ static int null_tostring(lua_State *L) {
   return 1;
 }
 
-/* --- The module --------------------------------------------------------- */
+/* --- The module ------------------------------------------------------------*/
 
 /* Pushes a new metatable with one metamethod, or none. */
 static void push_type(lua_State *L, const char *name, const char *metamethod,

@@ -28,7 +28,7 @@ typedef struct decoder {
 
 static const char *read_value(decoder *d, const char *p);
 
-/* --- Errors ------------------------------------------------------------- */
+/* --- Errors ----------------------------------------------------------------*/
 
 static const char *fail(decoder *d, const char *at, const char *error) {
   d->error = error;
@@ -83,7 +83,7 @@ static void push_error(const decoder *d) {
                   (LUAI_UACINT)(d->at - d->text) + 1, lua_tostring(L, -1));
 }
 
-/* --- Strings ------------------------------------------------------------ */
+/* --- Strings ---------------------------------------------------------------*/
 
 /* The four hexadecimal digits behind \u, or -1. */
 static int read_hex(const char *p, const char *end) {
@@ -220,7 +220,7 @@ static const char *read_string(decoder *d, const char *p) {
   return p + 1;
 }
 
-/* --- Numbers ------------------------------------------------------------ */
+/* --- Numbers ---------------------------------------------------------------*/
 
 typedef struct number {
   uint64_t digits; /* as an integer, exact while count <= 19 */
@@ -293,7 +293,7 @@ static const char *read_number(decoder *d, const char *p) {
   return push_float(d, start, p, &n, exponent);
 }
 
-/* --- Containers --------------------------------------------------------- */
+/* --- Containers ------------------------------------------------------------*/
 
 static inline const char *skip_space(const decoder *d, const char *p) {
   while (p < d->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
@@ -402,7 +402,7 @@ static const char *read_array(decoder *d, const char *p) {
   return p + 1;
 }
 
-/* --- Values ------------------------------------------------------------- */
+/* --- Values ----------------------------------------------------------------*/
 
 static const char *read_word(decoder *d, const char *p, const char *word) {
   for (const char *w = word; *w; w++, p++)

@@ -48,7 +48,7 @@ typedef struct encoder {
 
 static void write_value(encoder *e, int index, const level *at, int depth);
 
-/* --- Errors ------------------------------------------------------------- */
+/* --- Errors ----------------------------------------------------------------*/
 
 static int is_name(const char *s, size_t len) {
   if (len == 0 || len > 40) return 0;
@@ -175,7 +175,7 @@ static void fail_room(encoder *e, int code) {
   dw_json_no_memory(L);
 }
 
-/* --- Text --------------------------------------------------------------- */
+/* --- Text ------------------------------------------------------------------*/
 
 /* Where the next n bytes go; what was written is added to out->len. */
 static inline char *room(encoder *e, size_t n) {
@@ -292,7 +292,7 @@ static void write_key(encoder *e, const level *at) {
   if (e->indent) put_char(e, ' ');
 }
 
-/* --- Tables that can't be encoded --------------------------------------- */
+/* --- Tables that can't be encoded ------------------------------------------*/
 
 typedef struct key_kinds {
   const char *string; /* the first in order */
@@ -387,7 +387,7 @@ static void fail_object(encoder *e, int t, const level *up) {
   fail_with(e, up, "it was changed while it was being encoded");
 }
 
-/* --- Lists -------------------------------------------------------------- */
+/* --- Lists -----------------------------------------------------------------*/
 
 /* The rest of a list that lua_next doesn't give in order, after `done` items.
  */
@@ -426,7 +426,7 @@ static void write_list(encoder *e, int t, const level *up, int depth,
   finish(e, ']', depth);
 }
 
-/* --- Objects ------------------------------------------------------------ */
+/* --- Objects ---------------------------------------------------------------*/
 
 static inline int precedes(const entry *a, const entry *b) {
   if (a->prefix != b->prefix) return a->prefix < b->prefix;
@@ -547,7 +547,7 @@ static void write_object(encoder *e, int t, const level *up, int depth) {
   finish(e, '}', depth);
 }
 
-/* --- Tables ------------------------------------------------------------- */
+/* --- Tables ----------------------------------------------------------------*/
 
 /* Calls the __tojson on top of the stack and writes what it returns. */
 static void write_tojson(encoder *e, int index, const level *at, int depth) {
@@ -624,7 +624,7 @@ static void write_userdata(encoder *e, int index, const level *at, int depth) {
   lua_settop(L, top);
 }
 
-/* --- Values ------------------------------------------------------------- */
+/* --- Values ----------------------------------------------------------------*/
 
 static void write_value(encoder *e, int index, const level *at, int depth) {
   lua_State *L = e->L;

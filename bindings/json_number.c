@@ -53,7 +53,7 @@ size_t dw_json_write_integer(char *to, int64_t i) {
   return (size_t)(end - p);
 }
 
-/* --- Reading ------------------------------------------------------------ */
+/* --- Reading ---------------------------------------------------------------*/
 
 /* Up to 2^53 an integer is exact as a double, and so are the powers; one
  * multiplication or division of exact numbers rounds correctly. It wouldn't
@@ -129,7 +129,7 @@ double dw_json_read_double(const char *p, const char *end, int exact,
   return negative ? -x : x;
 }
 
-/* --- Writing ------------------------------------------------------------ */
+/* --- Writing ---------------------------------------------------------------*/
 
 /* The decimal n * 10^exponent, as 1.25, 1250.0 or 1.25e+99. */
 static size_t lay_out(char *to, uint64_t n, int exponent) {

@@ -23,7 +23,7 @@ struct dw_lua_log {
 };
 typedef struct dw_lua_log dw_lua_log;
 
-/* --- Levels ---------------------------------------------------------------*/
+/* --- Levels ----------------------------------------------------------------*/
 
 static const char *const level_names[] = {"debug", "info", "warn", "error",
                                           NULL};
@@ -35,7 +35,7 @@ static const char *level_name(int level) {
   return level_names[i];
 }
 
-/* --- A sink in Lua --------------------------------------------------------*/
+/* --- A sink in Lua ---------------------------------------------------------*/
 
 typedef struct record {
   dw_lua_log *to;
@@ -105,7 +105,7 @@ static void use_sink(dw_lua_log *to, bool lua) {
   to->log->data = lua ? to : to->sink_data;
 }
 
-/* --- Records from Lua -----------------------------------------------------*/
+/* --- Records from Lua ------------------------------------------------------*/
 
 static int by_name(const void *a, const void *b) {
   const dewar_log_field *x = a, *y = b;
@@ -171,7 +171,7 @@ static int info(lua_State *L) { return write(L, DEWAR_INFO, "log.info"); }
 static int warn(lua_State *L) { return write(L, DEWAR_WARN, "log.warn"); }
 static int error(lua_State *L) { return write(L, DEWAR_ERROR, "log.error"); }
 
-/* --- Settings -------------------------------------------------------------*/
+/* --- Settings --------------------------------------------------------------*/
 
 static int set_sink(lua_State *L, dw_lua_log *log) {
   if (!lua_isnil(L, 3) && !lua_isfunction(L, 3))
@@ -245,7 +245,7 @@ static int log_index(lua_State *L) {
   return 1;
 }
 
-/* --- Opening --------------------------------------------------------------*/
+/* --- Opening ---------------------------------------------------------------*/
 
 void dw_log_open(lua_State *L, dw_script *s) {
   static const luaL_Reg functions[] = {{"debug", debug},
@@ -280,7 +280,7 @@ void dw_log_close(dw_script *s) {
   lua_rawsetp(s->L, LUA_REGISTRYINDEX, log);
 }
 
-/* --- To stderr ------------------------------------------------------------*/
+/* --- To stderr -------------------------------------------------------------*/
 
 void dw_stderr_log_init(dw_stderr_log *log) {
   *log = (dw_stderr_log){.json = false};
@@ -305,7 +305,7 @@ dw_stderr_log *dw_stderr_log_new(lua_State *L) {
   return log;
 }
 
-/* --- Lua's warnings -------------------------------------------------------*/
+/* --- Lua's warnings --------------------------------------------------------*/
 
 struct dw_warnings {
   dw_log *log;

@@ -19,7 +19,7 @@ void dw_log_open(lua_State *L, dw_script *s);
 /* Puts the host's sink back. */
 void dw_log_close(dw_script *s);
 
-/* --- The sink of the command and of a stock Lua ---------------------------*/
+/* --- The sink of the command and of a stock Lua ----------------------------*/
 
 typedef struct dw_stderr_log {
   dw_allocator alloc;

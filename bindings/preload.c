@@ -16,7 +16,7 @@ static const char nothing;
 static const char *const tables[] = {LUA_LOADED_TABLE, LUA_PRELOAD_TABLE};
 enum { LOADED, PRELOAD, TABLES };
 
-/* --- Loading --------------------------------------------------------------*/
+/* --- Loading ---------------------------------------------------------------*/
 
 /* Called by require with the module's name. */
 static int load_embedded(lua_State *L) {
@@ -30,7 +30,7 @@ static int load_embedded(lua_State *L) {
   return 1;
 }
 
-/* --- Replacing ------------------------------------------------------------*/
+/* --- Replacing -------------------------------------------------------------*/
 
 /* Keeps what tables[which] has for a name. The saved tables are on top. */
 static void save(lua_State *L, int which, const char *name) {
@@ -77,7 +77,7 @@ void dw_preload_open(lua_State *L, dw_script *s) {
   lua_settop(L, module);
 }
 
-/* --- Putting back ---------------------------------------------------------*/
+/* --- Putting back ----------------------------------------------------------*/
 
 /* The saved table, in which the names are keys, is on top. */
 static void put_back(lua_State *L, int which) {
@@ -113,7 +113,7 @@ void dw_preload_close(lua_State *L, dw_script *s) {
   s->saved = LUA_NOREF;
 }
 
-/* --- Files ----------------------------------------------------------------*/
+/* --- Files -----------------------------------------------------------------*/
 
 /* package.searchpath("dewar", package.path) */
 static bool finds_files(lua_State *L) {

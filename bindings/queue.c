@@ -60,7 +60,7 @@ static int queue_new(lua_State *L) {
   return 1;
 }
 
-/* --- put ------------------------------------------------------------------*/
+/* --- put -------------------------------------------------------------------*/
 
 static int raise_closed(lua_State *L) {
   return dw_errors_raise(L, dw_script_of(L), &dw_error_base,
@@ -106,7 +106,7 @@ static int put(lua_State *L) {
   return wait_in(L, &q->putters, seconds, place_came);
 }
 
-/* --- get ------------------------------------------------------------------*/
+/* --- get -------------------------------------------------------------------*/
 
 static int remove_first(lua_State *L, queue *q) {
   luaL_checkstack(L, 3, NULL);
@@ -160,7 +160,7 @@ static int items(lua_State *L) {
   return 2;
 }
 
-/* --- The rest -------------------------------------------------------------*/
+/* --- The rest --------------------------------------------------------------*/
 
 /* Those who wait to put get an error; those who wait to get, nothing. */
 static int close_queue(lua_State *L) {

@@ -9,7 +9,7 @@
 #include "bindings/errors.h"
 #include "bindings/handler.h"
 
-/* --- Options ------------------------------------------------------------------------ */
+/* --- Options ---------------------------------------------------------------*/
 
 static dw_slice to_slice(lua_State *L, int index) {
   size_t len;
@@ -180,7 +180,7 @@ int dw_app_add_lua_route(lua_State *L) {
   return 0;
 }
 
-/* --- URLs ----------------------------------------------------------------------------------- */
+/* --- URLs ------------------------------------------------------------------*/
 
 /* Values of { name = value | list } as an array in a userdata on the stack. */
 static size_t read_values(lua_State *L, int table, dw_named_value **out) {

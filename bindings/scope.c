@@ -26,7 +26,7 @@ struct dw_task_scope {
   bool delivered; /* and Cancelled has been raised since */
 };
 
-/* --- What a task notices --------------------------------------------------*/
+/* --- What a task notices ---------------------------------------------------*/
 
 bool dw_task_interrupted(const dw_task *t) {
   for (const dw_task_scope *sc = t->scopes; sc; sc = sc->outer) {
@@ -64,7 +64,7 @@ bool dw_scopes_hold(const dw_task *t, lua_State *L) {
   return false;
 }
 
-/* --- Opening and closing --------------------------------------------------*/
+/* --- Opening and closing ---------------------------------------------------*/
 
 static void timer_cb(dw_timer *timer) {
   dw_task_scope *sc = timer->data;
@@ -117,7 +117,7 @@ static int box_gc(lua_State *L) {
   return 0;
 }
 
-/* --- timeout --------------------------------------------------------------*/
+/* --- timeout ---------------------------------------------------------------*/
 
 static bool is_cancelled(lua_State *L, dw_script *s, int index) {
   int status;
@@ -153,7 +153,7 @@ int dw_timeout(lua_State *L) {
   return timeout_end(L, status, 0);
 }
 
-/* --- shield ---------------------------------------------------------------*/
+/* --- shield ----------------------------------------------------------------*/
 
 static int shield_end(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;

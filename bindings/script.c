@@ -38,7 +38,7 @@ dw_script *dw_script_find(lua_State *L) {
   return s;
 }
 
-/* --- Functions and types --------------------------------------------------*/
+/* --- Functions and types ---------------------------------------------------*/
 
 void dw_script_push_self(lua_State *L, dw_script *s) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &script_key) == LUA_TUSERDATA &&
@@ -92,7 +92,7 @@ void dw_type_set(lua_State *L, const char *name) {
   lua_setmetatable(L, -2);
 }
 
-/* --- Misuse ---------------------------------------------------------------*/
+/* --- Misuse ----------------------------------------------------------------*/
 
 /* Pushes "file:line: " of the innermost Lua function, or "". */
 static void push_where(lua_State *L) {
@@ -120,7 +120,7 @@ int dw_misuse(lua_State *L, const char *format, ...) {
   return lua_error(L);
 }
 
-/* --- Names ----------------------------------------------------------------*/
+/* --- Names -----------------------------------------------------------------*/
 
 enum { MAX_WORD = 48 };
 

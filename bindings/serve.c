@@ -38,7 +38,7 @@ struct serving {
   uint64_t stopped_at; /* 0: it serves */
 };
 
-/* --- Signals --------------------------------------------------------------*/
+/* --- Signals ---------------------------------------------------------------*/
 
 /* Puts back what was there before. libuv leaves the default, unless somebody
  * else watches the signal through it. */
@@ -125,7 +125,7 @@ static void close_watches(serving *g) {
   dw_loop_run(g->loop, all_closed, g);
 }
 
-/* --- Serving --------------------------------------------------------------*/
+/* --- Serving ---------------------------------------------------------------*/
 
 /* Requests have their server's deadline. */
 static bool requests_over(void *data) {

@@ -34,7 +34,7 @@ static void disband(dw_list *line) {
   while (dw_list_shift(line)) continue;
 }
 
-/* --- Events ---------------------------------------------------------------*/
+/* --- Events ----------------------------------------------------------------*/
 
 typedef struct event {
   dw_list waiters;
@@ -89,7 +89,7 @@ static int event_gc(lua_State *L) {
   return 0;
 }
 
-/* --- Semaphores and locks -------------------------------------------------*/
+/* --- Semaphores and locks --------------------------------------------------*/
 
 typedef struct semaphore {
   dw_list waiters; /* none while there are permits */
@@ -146,7 +146,7 @@ static int semaphore_release(lua_State *L) {
   return 0;
 }
 
-/* --- with -----------------------------------------------------------------*/
+/* --- with ------------------------------------------------------------------*/
 
 /* A permit that a call of `with` holds. It is a to-be-closed value, so that a
  * coroutine which is closed in the middle gives it back, too. */
@@ -217,7 +217,7 @@ static int semaphore_gc(lua_State *L) {
   return 0;
 }
 
-/* --- The tables -----------------------------------------------------------*/
+/* --- The tables ------------------------------------------------------------*/
 
 static const luaL_Reg event_methods[] = {{"set", event_set},
                                          {"clear", event_clear},

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "bindings/task_private.h"
 
-/* --- The bottom of a coroutine --------------------------------------------*/
+/* --- The bottom of a coroutine ---------------------------------------------*/
 
 /* What is below the function is the message handler, at 1. */
 static int call_protected(lua_State *L, int results, lua_KFunction k) {
@@ -47,7 +47,7 @@ int dw_task_main(lua_State *L) {
   return task_end(L, call_protected(L, LUA_MULTRET, task_end), 0);
 }
 
-/* --- Hands off ------------------------------------------------------------*/
+/* --- Hands off -------------------------------------------------------------*/
 
 static const char mark;
 
@@ -66,7 +66,7 @@ int dw_thread_close(lua_State *co, lua_State *from) {
 #endif
 }
 
-/* --- The end of a task ----------------------------------------------------*/
+/* --- The end of a task -----------------------------------------------------*/
 
 static void cancel_children(dw_task *t) {
   for (dw_list *n = t->children.next; n != &t->children; n = n->next)
@@ -127,7 +127,7 @@ static dw_run ended(dw_task *t, int values) {
   return DW_RUN_DONE;
 }
 
-/* --- Coroutines that end in another way -----------------------------------*/
+/* --- Coroutines that end in another way ------------------------------------*/
 
 typedef struct death {
   dw_task *task;
@@ -198,7 +198,7 @@ static dw_run close_stubborn(dw_task *t) {
   return die((death){.task = t, .cancelled = true});
 }
 
-/* --- Running --------------------------------------------------------------*/
+/* --- Running ---------------------------------------------------------------*/
 
 /* The innermost state that runs, as far as we know. */
 static lua_State *resumer(const dw_script *s) {
@@ -329,7 +329,7 @@ void dw_task_abort(dw_task *t) {
   if (stage && t->resumed_cb) t->resumed_cb(t, end);
 }
 
-/* --- Stage tasks ----------------------------------------------------------*/
+/* --- Stage tasks -----------------------------------------------------------*/
 
 int dw_task_open(dw_script *s, const dw_context *context, dw_task **out) {
   dw_task *t = dw_task_take(s);
@@ -367,7 +367,7 @@ bool dw_task_reap(dw_task *t) {
   return false;
 }
 
-/* --- Cancellation ---------------------------------------------------------*/
+/* --- Cancellation ----------------------------------------------------------*/
 
 void dw_task_cancel(dw_task *t, bool timeout) {
   if (t->cancelled || t->phase == DW_PHASE_ENDING) return;

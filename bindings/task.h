@@ -122,7 +122,7 @@ void dw_tasks_open(lua_State *L, dw_script *s);
 void dw_tasks_close(dw_script *s);
 size_t dw_tasks_count(const dw_script *s); /* live ones */
 
-/* --- Stage tasks: the tasks of requests ----------------------------------- */
+/* --- Stage tasks: the tasks of requests ------------------------------------*/
 
 /* Takes a task from the pool; never raises. 0 or DW_ENOMEM. It belongs to the
  * root of the tree. */

@@ -34,7 +34,7 @@ static const char *status_name(const dw_task_object *o) {
   return names[status_of(o)];
 }
 
-/* --- Errors that nobody has seen ------------------------------------------*/
+/* --- Errors that nobody has seen -------------------------------------------*/
 
 void dw_task_object_report(dw_task_object *o) {
   dw_log *log = o->script->log;
@@ -56,7 +56,7 @@ void dw_task_report_failures(dw_task *t) {
 
 static void seen(dw_task_object *o) { dw_list_remove(&o->node); }
 
-/* --- The end of a task ----------------------------------------------------*/
+/* --- The end of a task -----------------------------------------------------*/
 
 static dw_task_status final_status(dw_task *t, lua_State *co) {
   if (t->values == DW_ENDED_UNSTARTED) return DW_TASK_CANCELLED;
@@ -118,7 +118,7 @@ void dw_task_object_settle(dw_task *t) {
   tell_waiters(t, o);
 }
 
-/* --- Spawning -------------------------------------------------------------*/
+/* --- Spawning --------------------------------------------------------------*/
 
 void dw_spawn(lua_State *L, dw_script *s, int nargs, dw_task *parent,
               const dw_context *context) {
@@ -147,7 +147,7 @@ void dw_spawn(lua_State *L, dw_script *s, int nargs, dw_task *parent,
   dw_task_start(t, parent ? parent : s->root, nargs + 2);
 }
 
-/* --- Async functions ------------------------------------------------------*/
+/* --- Async functions -------------------------------------------------------*/
 
 /* An async function; upvalue 2 is what a call of it runs. */
 static int call_async(lua_State *L) {
@@ -208,7 +208,7 @@ static int spawn(lua_State *L) {
   return 1;
 }
 
-/* --- The object's own -----------------------------------------------------*/
+/* --- The object's own ------------------------------------------------------*/
 
 static int raise_error(lua_State *L, dw_script *s, dw_task_object *o,
                        int object) {

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "bindings/task_private.h"
 
-/* --- Slots ----------------------------------------------------------------*/
+/* --- Slots -----------------------------------------------------------------*/
 
 void dw_task_push_slot(lua_State *L, dw_task *t, enum dw_slot slot) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, t->script->slots);
@@ -56,7 +56,7 @@ static void make_room(lua_State *L, dw_script *s, int tasks) {
   all->room = tasks;
 }
 
-/* --- The pool -------------------------------------------------------------*/
+/* --- The pool --------------------------------------------------------------*/
 
 void dw_waiter_init(dw_waiter *w) {
   *w = (dw_waiter){0};
@@ -160,7 +160,7 @@ size_t dw_tasks_count(const dw_script *s) {
   return s->tasks ? s->tasks->live : 0;
 }
 
-/* --- The scheduler --------------------------------------------------------*/
+/* --- The scheduler ---------------------------------------------------------*/
 
 enum { FIRST_ROOM = 16, CLOSE_ROUNDS = 10 };
 

@@ -7,7 +7,7 @@
 
 #include "bindings/task_private.h"
 
-/* --- The lines ------------------------------------------------------------*/
+/* --- The lines -------------------------------------------------------------*/
 
 static void append_name(dw_buffer *b, const lua_Debug *ar) {
   if (ar->name && *ar->namewhat) {
@@ -80,7 +80,7 @@ void dw_traceback_append(dw_buffer *b, lua_State *co, int level) {
   }
 }
 
-/* --- The one that is kept -------------------------------------------------*/
+/* --- The one that is kept --------------------------------------------------*/
 
 static void push_fixed(lua_State *L, dw_script *s, int place) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->slots);
@@ -164,7 +164,7 @@ void dw_traceback_take(lua_State *L, dw_script *s, int index) {
   dw_traceback_forget(L, s);
 }
 
-/* --- Making it ------------------------------------------------------------*/
+/* --- Making it -------------------------------------------------------------*/
 
 static int to_text(lua_State *L) {
   luaL_tolstring(L, 1, NULL);

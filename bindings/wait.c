@@ -7,7 +7,7 @@
 
 #include "bindings/task_private.h"
 
-/* --- Seconds --------------------------------------------------------------*/
+/* --- Seconds ---------------------------------------------------------------*/
 
 double dw_check_seconds(lua_State *L, int index, const char *what) {
   if (lua_type(L, index) != LUA_TNUMBER)
@@ -30,7 +30,7 @@ void dw_start_seconds(dw_loop *loop, dw_timer *timer, double seconds) {
   if (ms < longest) dw_timer_start(loop, timer, (uint64_t)ms);
 }
 
-/* --- The end of a wait ----------------------------------------------------*/
+/* --- The end of a wait -----------------------------------------------------*/
 
 /* Settles how the wait ends. The task runs in the next drain. */
 static void settle(dw_task *t, enum dw_outcome outcome) {
@@ -93,7 +93,7 @@ void dw_waiter_leave(void *waiter) {
   dw_list_remove(&w->node);
 }
 
-/* --- The beginning --------------------------------------------------------*/
+/* --- The beginning ---------------------------------------------------------*/
 
 /* One that was begun and never waited for (an error came between) is dropped.
  */
@@ -129,7 +129,7 @@ dw_wake dw_wait_begin_raw(dw_script *s, bool unbreakable) {
   return wake;
 }
 
-/* --- Being in it ----------------------------------------------------------*/
+/* --- Being in it -----------------------------------------------------------*/
 
 static int killed_end(lua_State *L, int status, lua_KContext ctx) {
   (void)status, (void)ctx;

@@ -100,7 +100,7 @@ typedef struct dewar_runtime dewar_runtime;
 /* One request in flight and its answer. */
 typedef struct dewar_exchange dewar_exchange;
 
-/* --- The runtime -------------------------------------------------------- */
+/* --- The runtime -----------------------------------------------------------*/
 
 enum dewar_level {
   DEWAR_DEBUG = 10,
@@ -202,7 +202,7 @@ DEWAR_API void *dewar_loop(dewar_runtime *rt);
 /* Bytes that are taken from the allocator now. */
 DEWAR_API size_t dewar_memory(const dewar_runtime *rt);
 
-/* --- Serving ------------------------------------------------------------- */
+/* --- Serving ---------------------------------------------------------------*/
 
 /* Opens a listening socket, on an address or a name; several may be open. Port
  * 0 takes a free one: see dewar_port. UV_EADDRINUSE: somebody has the port,
@@ -244,7 +244,7 @@ DEWAR_API int dewar_stop(dewar_runtime *rt);
  * by it. The way back for a worker thread: see dewar_defer. UV_ENOMEM. */
 DEWAR_API int dewar_post(dewar_runtime *rt, void (*fn)(void *data), void *data);
 
-/* --- C views -------------------------------------------------------------- */
+/* --- C views ---------------------------------------------------------------*/
 
 /* Answers a request: by dewar_respond before it returns 0, or later, if it
  * calls dewar_defer (or dewar_exchange_body) and returns 0. Anything else, such
@@ -333,7 +333,7 @@ DEWAR_API int dewar_add_header(dewar_exchange *x, const char *name,
 DEWAR_API int dewar_respond(dewar_exchange *x, int status, const char *type,
                             const void *body, size_t len);
 
-/* --- Requests without a socket ------------------------------------------- */
+/* --- Requests without a socket ---------------------------------------------*/
 
 typedef struct dewar_response {
   int status;          /* 200 */

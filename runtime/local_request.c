@@ -24,7 +24,7 @@ static void local_free(local_request *l) {
   dw_free(&l->runtime->alloc, l, sizeof *l);
 }
 
-/* --- The answer -----------------------------------------------------------*/
+/* --- The answer ------------------------------------------------------------*/
 
 static int collect_headers(local_request *l) {
   const dw_answer *a = &l->client->answer;
@@ -68,7 +68,7 @@ static void closed_cb(dw_client *c) { local_free(c->data); }
 static const dw_client_events events = {
     .data_cb = data_cb, .done_cb = done_cb, .closed_cb = closed_cb};
 
-/* --- The request ----------------------------------------------------------*/
+/* --- The request -----------------------------------------------------------*/
 
 /* Lines that all end in CR LF, none of them empty: what follows the head is the
  * body, and nothing else. */

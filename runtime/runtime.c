@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-/* --- Failures -------------------------------------------------------------*/
+/* --- Failures --------------------------------------------------------------*/
 
 static void keep_text(dewar_runtime *rt, const char *format, va_list args) {
   va_list again;
@@ -48,7 +48,7 @@ const char *dewar_strerror(int code) { return dw_strerror(code); }
 
 const char *dewar_version(void) { return DEWAR_VERSION; }
 
-/* --- Making ---------------------------------------------------------------*/
+/* --- Making ----------------------------------------------------------------*/
 
 void dewar_options_init(dewar_options *options) {
   if (options) *options = (dewar_options){.size = sizeof *options};
@@ -135,7 +135,7 @@ void dw_runtime_release(dewar_runtime *rt) {
   dw_free(&a, rt, sizeof *rt);
 }
 
-/* --- Freeing --------------------------------------------------------------*/
+/* --- Freeing ---------------------------------------------------------------*/
 
 static bool is_idle(void *data) {
   dewar_runtime *rt = data;
@@ -186,7 +186,7 @@ int dewar_free(dewar_runtime *rt) {
   return 0;
 }
 
-/* --- Loading --------------------------------------------------------------*/
+/* --- Loading ---------------------------------------------------------------*/
 
 static int load(dewar_runtime *rt, const dw_source *source) {
   if (rt->state != DW_RUNTIME_OPEN)
@@ -224,7 +224,7 @@ int dewar_load_string(dewar_runtime *rt, const char *text, size_t len,
       &(dw_source){.text = text, .len = len, .name = name ? name : "string"});
 }
 
-/* --- Looking in -----------------------------------------------------------*/
+/* --- Looking in ------------------------------------------------------------*/
 
 void *dewar_lua(dewar_runtime *rt) {
   return rt && rt->script ? dw_engine_state(rt->script) : NULL;
@@ -236,7 +236,7 @@ size_t dewar_memory(const dewar_runtime *rt) { return rt ? rt->alloc.used : 0; }
 
 int dewar_port(const dewar_runtime *rt) { return rt ? rt->port : 0; }
 
-/* --- Listening ------------------------------------------------------------*/
+/* --- Listening -------------------------------------------------------------*/
 
 int dw_runtime_activate(dewar_runtime *rt) {
   return rt->loaded ? dw_engine_activate(rt->script) : 0;
@@ -285,7 +285,7 @@ int dewar_listen_unix(dewar_runtime *rt, const char *path) {
   return 0;
 }
 
-/* --- Turning --------------------------------------------------------------*/
+/* --- Turning ---------------------------------------------------------------*/
 
 static bool is_stopped(void *data) {
   dewar_runtime *rt = data;
@@ -335,7 +335,7 @@ double dewar_backend_timeout(const dewar_runtime *rt) {
   return ms < 0 ? -1 : ms / 1e3;
 }
 
-/* --- Stopping -------------------------------------------------------------*/
+/* --- Stopping --------------------------------------------------------------*/
 
 enum { STOP_CHECK = 50 }; /* ms between looks at what is left */
 

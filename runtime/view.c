@@ -56,7 +56,7 @@ static view_call *call_of(const dewar_exchange *x) {
 
 static dw_arena *arena_of(dewar_exchange *x) { return &x->http.request.arena; }
 
-/* --- Moving the request on ------------------------------------------------*/
+/* --- Moving the request on -------------------------------------------------*/
 
 /* Dispatch doesn't wait for us any more, or is about to be told so. */
 static void leave_pending(view_call *call) {
@@ -107,7 +107,7 @@ static void decide(view_call *call, call_state state) {
   if (call->pending) dw_loop_defer(&call->runtime->loop, &call->resume);
 }
 
-/* --- Calling --------------------------------------------------------------*/
+/* --- Calling ---------------------------------------------------------------*/
 
 /* What the host has said of an answer goes, as another one will be made. */
 static void drop_answer(dw_exchange *x) {
@@ -182,7 +182,7 @@ void dw_views_drop(dewar_runtime *rt) {
   }
 }
 
-/* --- Registering ----------------------------------------------------------*/
+/* --- Registering -----------------------------------------------------------*/
 
 static int add_to_app(dewar_runtime *rt, dw_app *app, const view_route *route) {
   view_handler *h = dw_alloc(&rt->alloc, sizeof *h);
@@ -277,7 +277,7 @@ int dewar_get(dewar_runtime *rt, const char *rule, dewar_view_cb view,
   return dewar_route(rt, "GET", rule, view, data);
 }
 
-/* --- Answering ------------------------------------------------------------*/
+/* --- Answering -------------------------------------------------------------*/
 
 /* Whether the request still waits for an answer: 0, or why not. */
 static int check_open(const view_call *call) {
@@ -347,7 +347,7 @@ int dewar_respond(dewar_exchange *x, int status, const char *type,
   return 0;
 }
 
-/* --- Looking at the request -----------------------------------------------*/
+/* --- Looking at the request ------------------------------------------------*/
 
 dewar_runtime *dewar_exchange_runtime(const dewar_exchange *x) {
   view_call *call = call_of(x);
@@ -416,7 +416,7 @@ const char *dewar_exchange_header(dewar_exchange *x, const char *name) {
   return copy(x, value);
 }
 
-/* --- The body -------------------------------------------------------------*/
+/* --- The body --------------------------------------------------------------*/
 
 /* Fails the request as a Lua view that read too much would. */
 static void body_failed(view_call *call, int status, const char *reason,

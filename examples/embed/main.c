@@ -13,7 +13,7 @@
 #include <string.h>
 #include <uv.h>
 
-/* --- The worker: factorizes numbers in a thread of its own ---------------*/
+/* --- The worker: factorizes numbers in a thread of its own -----------------*/
 
 typedef struct job {
   struct job *next;
@@ -97,7 +97,7 @@ static void worker_end(worker *w) {
   uv_mutex_destroy(&w->lock);
 }
 
-/* --- A view that is answered by it ---------------------------------------*/
+/* --- A view that is answered by it -----------------------------------------*/
 
 /* The client has gone away, or the server stops. */
 static void forget(dewar_exchange *x, void *data) {
@@ -121,7 +121,7 @@ static int factors(dewar_exchange *x, void *data) {
   return 0;
 }
 
-/* --- The program ---------------------------------------------------------*/
+/* --- The program -----------------------------------------------------------*/
 
 static void print_log(void *data, int level, const char *text,
                       const dewar_log_field *fields, size_t count) {

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 
-/* --- The end of a request -------------------------------------------------*/
+/* --- The end of a request --------------------------------------------------*/
 
 static bool exchange_left(const dw_client *c) {
   return c->connection && c->connection->transaction && !c->ended;
@@ -43,7 +43,7 @@ static void exchange_ended_cb(dw_observer *o, dw_exchange *x) {
   check_done(c);
 }
 
-/* --- Reading --------------------------------------------------------------*/
+/* --- Reading ---------------------------------------------------------------*/
 
 /* Gives the parser what came; eof where that was the last. */
 static void feed(dw_client *c, const char *bytes, size_t len, bool eof) {
@@ -103,7 +103,7 @@ void dw_client_resume(dw_client *c) {
     dw_stream_read_start(c->stream);
 }
 
-/* --- Opening and closing --------------------------------------------------*/
+/* --- Opening and closing ---------------------------------------------------*/
 
 static void write_cb(dw_stream *s, int status) {
   dw_client *c = s->data;
@@ -190,7 +190,7 @@ void dw_client_close(dw_client *c, bool reset) {
   dw_stream_close(c->stream, reset, stream_closed_cb);
 }
 
-/* --- Sending --------------------------------------------------------------*/
+/* --- Sending ---------------------------------------------------------------*/
 
 static int code_of_write(int code) {
   return code == UV_EPIPE || code == UV_ECONNRESET ? DEWAR_ECLOSED : code;
@@ -305,7 +305,7 @@ bool dw_client_full(const dw_client *c) {
          c->stream->queued > DW_WRITE_HIGH_WATER;
 }
 
-/* --- Raw ------------------------------------------------------------------*/
+/* --- Raw -------------------------------------------------------------------*/
 
 static int become_raw(dw_client *c) {
   if (c->state == DW_CLIENT_RAW) return 0;

@@ -25,7 +25,7 @@ static int append_text(dw_buffer *out, const char *text) {
   return dw_buffer_append(out, text, strlen(text));
 }
 
-/* --- Characters -----------------------------------------------------------*/
+/* --- Characters ------------------------------------------------------------*/
 
 /* The length of the character at p, 0 where there is none, and its number. */
 static size_t decode(const char *p, const char *end, uint32_t *point) {
@@ -126,7 +126,7 @@ static bool is_number(const char *p) {
   return *p == '\0';
 }
 
-/* --- Text -----------------------------------------------------------------*/
+/* --- Text ------------------------------------------------------------------*/
 
 /* Whether it can stand without quotes, and be read back unmistakably. */
 static bool is_plain(const char *text) {
@@ -205,7 +205,7 @@ int dw_log_format_text(dw_buffer *out, int level, const char *text,
   return err;
 }
 
-/* --- JSON -----------------------------------------------------------------*/
+/* --- JSON ------------------------------------------------------------------*/
 
 static int append_string(dw_buffer *out, const char *text) {
   int err = dw_buffer_append_char(out, '"');

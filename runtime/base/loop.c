@@ -15,7 +15,7 @@
 /* In dw_loop_deinit: enough for what was closed just before. */
 enum { LAST_DRAINS = 8 };
 
-/* --- Deferred calls -------------------------------------------------------*/
+/* --- Deferred calls --------------------------------------------------------*/
 
 void dw_deferred_init(dw_deferred *d, dw_deferred_cb cb, void *data) {
   dw_list_init(&d->node);
@@ -46,7 +46,7 @@ static void drain(dw_loop *loop) {
   dw_loop_leave(loop);
 }
 
-/* --- A turn ---------------------------------------------------------------*/
+/* --- A turn ----------------------------------------------------------------*/
 
 static void idle_cb(uv_idle_t *idle) { (void)idle; }
 
@@ -77,7 +77,7 @@ static void check_cb(uv_check_t *check) {
   stop_hurrying(loop);
 }
 
-/* --- Posts ----------------------------------------------------------------*/
+/* --- Posts -----------------------------------------------------------------*/
 
 typedef struct post {
   struct post *next;
@@ -140,7 +140,7 @@ static void wake_cb(uv_async_t *wake) {
   run_posts(loop, take_posts(loop, false));
 }
 
-/* --- Opening and closing --------------------------------------------------*/
+/* --- Opening and closing ---------------------------------------------------*/
 
 static void init_handle(dw_loop *loop, uv_handle_t *handle, bool keeps_alive) {
   handle->data = loop;
@@ -231,7 +231,7 @@ void dw_loop_deinit(dw_loop *loop) {
   loop->read_buffer = NULL;
 }
 
-/* --- Turning --------------------------------------------------------------*/
+/* --- Turning ---------------------------------------------------------------*/
 
 static bool turn(dw_loop *loop, uv_run_mode mode) {
   dw_loop_enter(loop);
@@ -275,7 +275,7 @@ void dw_loop_release(dw_loop *loop) {
   if (--loop->held == 0) uv_unref((uv_handle_t *)&loop->wake);
 }
 
-/* --- The date -------------------------------------------------------------*/
+/* --- The date --------------------------------------------------------------*/
 
 static void format_date(char *out, size_t size, time_t now) {
   static const char days[][4] = {"Sun", "Mon", "Tue", "Wed",

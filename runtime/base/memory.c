@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- The allocator --------------------------------------------------------*/
+/* --- The allocator ---------------------------------------------------------*/
 
 static void *system_alloc(void *data, void *ptr, size_t osize, size_t nsize) {
   (void)data;
@@ -67,7 +67,7 @@ void dw_free(dw_allocator *a, void *ptr, size_t size) {
   a->fn(a->data, ptr, size, 0);
 }
 
-/* --- The arena ------------------------------------------------------------*/
+/* --- The arena -------------------------------------------------------------*/
 
 /* Chunks double from the first size to the last, so that a large request makes
  * few of them and a small one wastes little. */

@@ -5,7 +5,7 @@
  * who started it. Thread: the loop's. */
 #include "base/loop.h"
 
-/* --- The heap -------------------------------------------------------------*/
+/* --- The heap --------------------------------------------------------------*/
 
 static bool before(const dw_timer *a, const dw_timer *b) {
   return a->due < b->due || (a->due == b->due && a->order < b->order);
@@ -68,7 +68,7 @@ static void heap_remove(dw_loop *loop, dw_timer *t) {
   loop->timers--;
 }
 
-/* --- The clock ------------------------------------------------------------*/
+/* --- The clock -------------------------------------------------------------*/
 
 uint64_t dw_loop_now(const dw_loop *loop) {
   return loop->virtual_clock ? loop->virtual_now : uv_now(loop->uv);
@@ -143,7 +143,7 @@ uint64_t dw_loop_advance(dw_loop *loop, uint64_t ms) {
   return to - from;
 }
 
-/* --- Timers ---------------------------------------------------------------*/
+/* --- Timers ----------------------------------------------------------------*/
 
 void dw_timer_init(dw_timer *t, dw_timer_cb cb, void *data) {
   *t = (dw_timer){.cb = cb, .data = data};

@@ -66,7 +66,7 @@ static dw_parse fail(dw_answer_parser *p, const char *reason) {
   return DW_PARSE_ERROR;
 }
 
-/* --- The head -------------------------------------------------------------*/
+/* --- The head --------------------------------------------------------------*/
 
 /* Where the head ends in the collected bytes, or 0; an empty line is an LF with
  * at most a CR between it and the last. */
@@ -201,7 +201,7 @@ static dw_parse feed_head(dw_answer_parser *p, const char *bytes, size_t len,
   return result;
 }
 
-/* --- The body -------------------------------------------------------------*/
+/* --- The body --------------------------------------------------------------*/
 
 static dw_parse finish(dw_answer_parser *p) {
   p->answer->trailers = p->message.fields.items;

@@ -10,7 +10,7 @@
 #include "http/tokens.h"
 #include "http/uri.h"
 
-/* --- Reading --------------------------------------------------------------*/
+/* --- Reading ---------------------------------------------------------------*/
 
 static bool is_octal(char c, char max) { return c >= '0' && c <= max; }
 
@@ -80,7 +80,7 @@ int dw_cookie_parse(dw_slice text, dw_arena *arena, dw_pairs *out) {
   return 0;
 }
 
-/* --- Writing --------------------------------------------------------------*/
+/* --- Writing ---------------------------------------------------------------*/
 
 /* Of bytes that may stand in a value without quotes: Werkzeug's choice. */
 static bool is_plain(unsigned char c) {

@@ -20,7 +20,7 @@ typedef struct civil {
   int hour, minute, second;
 } civil;
 
-/* --- The calendar ---------------------------------------------------------*/
+/* --- The calendar ----------------------------------------------------------*/
 
 /* Years are counted from March here, so that the leap day is the last one;
  * the days before month m of such a year are (153 m + 2) / 5. */
@@ -54,7 +54,7 @@ static void year_and_month(int64_t day_number, civil *c) {
   c->day = (int)left + 1;
 }
 
-/* --- Writing --------------------------------------------------------------*/
+/* --- Writing ---------------------------------------------------------------*/
 
 static char *put_number(char *at, int n, int digits) {
   for (int i = digits - 1; i >= 0; i--, n /= 10) at[i] = (char)('0' + n % 10);
@@ -92,7 +92,7 @@ size_t dw_http_date(int64_t seconds, char *out) {
   return (size_t)(at - out) - 1;
 }
 
-/* --- Reading --------------------------------------------------------------*/
+/* --- Reading ---------------------------------------------------------------*/
 
 /* A pattern: D a digit of the day, Y year, h, m, s, N a letter of the month,
  * "_" a digit of the day or a space; anything else stands for itself. */

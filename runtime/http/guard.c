@@ -69,7 +69,7 @@ static const char *refuse(dw_guard *g, int status, const char *reason,
   return p;
 }
 
-/* --- The request line -----------------------------------------------------*/
+/* --- The request line ------------------------------------------------------*/
 
 static const char *scan_start(dw_guard *g, const char *p) {
   if (*p == '\n') return refuse(g, 400, "bare LF before the request line", p);
@@ -147,7 +147,7 @@ static const char *scan_version(dw_guard *g, const char *p, const char *end) {
   return p;
 }
 
-/* --- Fields ---------------------------------------------------------------*/
+/* --- Fields ----------------------------------------------------------------*/
 
 static const char *refuse_name(dw_guard *g, const char *p) {
   if (*p == '\n') return refuse(g, 400, "bare LF among the headers", p);
@@ -243,7 +243,7 @@ dw_piece dw_guard_head(dw_guard *g, const char *bytes, size_t len,
   return g->state == DONE ? DW_PIECE_END : DW_PIECE_MORE;
 }
 
-/* --- Chunks ---------------------------------------------------------------*/
+/* --- Chunks ----------------------------------------------------------------*/
 
 void dw_guard_start_body(dw_guard *g, dw_body_mode mode, uint64_t length) {
   static const uint8_t first[] = {[DW_BODY_MODE_NONE] = DONE,

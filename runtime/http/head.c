@@ -9,7 +9,7 @@ static const dw_fault fine = {0, NULL};
 
 static dw_fault bad(const char *reason) { return dw_fault_make(400, reason); }
 
-/* --- The target -----------------------------------------------------------*/
+/* --- The target ------------------------------------------------------------*/
 
 static void split_query(dw_request *r, dw_slice path) {
   const char *mark = path.len > 0 ? memchr(path.ptr, '?', path.len) : NULL;
@@ -63,7 +63,7 @@ static dw_fault read_target(dw_request *r) {
   return read_absolute(r);
 }
 
-/* --- The request line -----------------------------------------------------*/
+/* --- The request line ------------------------------------------------------*/
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -109,7 +109,7 @@ dw_fault dw_head_line(dw_request *r, dw_slice line) {
   return read_target(r);
 }
 
-/* --- Fields ---------------------------------------------------------------*/
+/* --- Fields ----------------------------------------------------------------*/
 
 /* The fields that matter here. */
 typedef struct view {
@@ -178,7 +178,7 @@ static void look_at(view *v, dw_header *h) {
   }
 }
 
-/* --- Framing --------------------------------------------------------------*/
+/* --- Framing ---------------------------------------------------------------*/
 
 bool dw_head_length(dw_slice value, uint64_t *length) {
   uint64_t n = 0;
@@ -223,7 +223,7 @@ static dw_fault read_framing(dw_request *r, const view *v) {
   return check_coding(v->coding->value);
 }
 
-/* --- Host -----------------------------------------------------------------*/
+/* --- Host ------------------------------------------------------------------*/
 
 static dw_fault lower_host(dw_request *r, dw_slice host) {
   size_t i = 0;
@@ -260,7 +260,7 @@ static dw_fault read_host(dw_request *r, const view *v) {
   return lower_host(r, host);
 }
 
-/* --- All together ---------------------------------------------------------*/
+/* --- All together ----------------------------------------------------------*/
 
 static dw_fault read_expect(dw_request *r, const view *v) {
   if (r->minor == 0) return fine; /* no such thing there */

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "http/tokens.h"
 
-/* --- Borrowed lists -------------------------------------------------------*/
+/* --- Borrowed lists --------------------------------------------------------*/
 
 const dw_header *dw_header_find(const dw_header *list, size_t n,
                                 dw_slice name) {
@@ -67,7 +67,7 @@ bool dw_header_join(const dw_header *list, size_t n, dw_slice name,
   return true;
 }
 
-/* --- The owned list -------------------------------------------------------*/
+/* --- The owned list --------------------------------------------------------*/
 
 void dw_headers_init(dw_headers *h, dw_allocator *a) {
   *h = (dw_headers){.alloc = a};
@@ -160,7 +160,7 @@ const dw_header *dw_headers_find(const dw_headers *h, dw_slice name) {
   return dw_header_find(h->items, h->count, name);
 }
 
-/* --- Lists of tokens ------------------------------------------------------*/
+/* --- Lists of tokens -------------------------------------------------------*/
 
 /* Takes the next element of a comma-separated list off *rest, trimmed. */
 bool dw_list_next(dw_slice *rest, dw_slice *element) {

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 
-/* --- Callbacks ------------------------------------------------------------*/
+/* --- Callbacks -------------------------------------------------------------*/
 
 /* The guard counted the lines, so there is room; a second span for one name
  * would be a surprise, and ends the message. */
@@ -56,7 +56,7 @@ static const llhttp_settings_t settings = {
     .on_message_complete = complete_cb,
 };
 
-/* --- Verdicts -------------------------------------------------------------*/
+/* --- Verdicts --------------------------------------------------------------*/
 
 static const char *reason_of(llhttp_errno_t err) {
   switch (err) {
@@ -98,7 +98,7 @@ static bool show(dw_message *m, const char *bytes, size_t len, size_t data) {
   return true;
 }
 
-/* --- The head -------------------------------------------------------------*/
+/* --- The head --------------------------------------------------------------*/
 
 void dw_message_init(dw_message *m, const dw_limits *limits) {
   *m = (dw_message){.run = DW_EMPTY};
@@ -135,7 +135,7 @@ void dw_message_start_body(dw_message *m, dw_body_mode mode, uint64_t length) {
   m->room = 0;
 }
 
-/* --- Trailers -------------------------------------------------------------*/
+/* --- Trailers --------------------------------------------------------------*/
 
 /* They may arrive in pieces, and llhttp is to see them whole. */
 static bool collect(dw_message *m, const char *bytes, size_t len) {
@@ -179,7 +179,7 @@ static bool finish_trailers(dw_message *m) {
   return true;
 }
 
-/* --- The body -------------------------------------------------------------*/
+/* --- The body --------------------------------------------------------------*/
 
 static bool take_fields(dw_message *m, const char *bytes, size_t len) {
   if (m->guard.lines == 0) return show(m, bytes, len, 0); /* CR, LF */

@@ -43,7 +43,7 @@ dw_parse dw_parser_scan(dw_parser *p, const char *bytes, size_t len,
   }
 }
 
-/* --- The head -------------------------------------------------------------*/
+/* --- The head --------------------------------------------------------------*/
 
 static void clear_request(dw_request *r) {
   dw_arena arena = r->arena;
@@ -122,7 +122,7 @@ int dw_parser_head(dw_parser *p, const char *head, size_t len,
   return 0;
 }
 
-/* --- The body -------------------------------------------------------------*/
+/* --- The body --------------------------------------------------------------*/
 
 dw_parse dw_parser_body(dw_parser *p, const char *bytes, size_t len,
                         size_t *used, dw_slice *data) {

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-/* --- Characters ----------------------------------------------------------*/
+/* --- Characters ------------------------------------------------------------*/
 
 #define T DW_CHAR_TCHAR
 #define F DW_CHAR_FIELD
@@ -68,7 +68,7 @@ int dw_hex_digit(unsigned char c) {
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* --- Methods --------------------------------------------------------------*/
+/* --- Methods ---------------------------------------------------------------*/
 
 static const dw_slice method_names[] = {
 #define NAME_OF(name) {#name, sizeof(#name) - 1},
@@ -89,7 +89,7 @@ dw_slice dw_method_name(dw_method m) {
   return (unsigned)m < DW_METHOD_COUNT ? method_names[m] : DW_EMPTY;
 }
 
-/* --- Status codes ---------------------------------------------------------*/
+/* --- Status codes ----------------------------------------------------------*/
 
 /* The IANA registry, and 418, which everybody knows. */
 #define STATUSES(X)                                                            \

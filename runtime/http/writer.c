@@ -14,7 +14,7 @@ enum {
   OWN_LINES = 160
 };
 
-/* --- Putting bytes down ---------------------------------------------------*/
+/* --- Putting bytes down ----------------------------------------------------*/
 
 static char *put(char *at, dw_slice s) {
   if (s.len > 0) memcpy(at, s.ptr, s.len);
@@ -46,7 +46,7 @@ static char *put_field(char *at, dw_slice name, dw_slice value) {
   return PUT(at, "\r\n");
 }
 
-/* --- The head -------------------------------------------------------------*/
+/* --- The head --------------------------------------------------------------*/
 
 /* What the response's fields have a say in. */
 typedef struct seen {
@@ -163,7 +163,7 @@ int dw_writer_head(dw_buffer *out, const dw_response *response,
   return 0;
 }
 
-/* --- Chunks ---------------------------------------------------------------*/
+/* --- Chunks ----------------------------------------------------------------*/
 
 static char *put_chunk_line(char *at, size_t len) {
   at = put_hex(at, len);

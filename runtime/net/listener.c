@@ -45,7 +45,7 @@ static listener *of(dw_listener *l) { return DW_CONTAINER(l, listener, base); }
 
 static int last_error(void) { return uv_translate_sys_error(errno); }
 
-/* --- Accepting ------------------------------------------------------------*/
+/* --- Accepting -------------------------------------------------------------*/
 
 static void poll_cb(uv_poll_t *poll, int status, int events);
 
@@ -146,7 +146,7 @@ void dw_listener_resume(dw_listener *base) {
   update_poll(of(base));
 }
 
-/* --- Opening and closing --------------------------------------------------*/
+/* --- Opening and closing ---------------------------------------------------*/
 
 static int port_of(int fd) {
   struct sockaddr_storage own = {0};
@@ -219,7 +219,7 @@ void dw_listener_close(dw_listener *base, void (*cb)(void *data), void *data) {
   close(l->fd);
 }
 
-/* --- TCP ------------------------------------------------------------------*/
+/* --- TCP -------------------------------------------------------------------*/
 
 /* Both hold for the connections that are accepted, too; of the two, only the
  * second is meant for them. */
@@ -287,7 +287,7 @@ int dw_listener_open_tcp(dw_loop *loop, const char *host, int port,
   return err;
 }
 
-/* --- Unix sockets ---------------------------------------------------------*/
+/* --- Unix sockets ----------------------------------------------------------*/
 
 /* Removes a socket file that nobody listens at. 0 where nothing is in the way
  * any more, or a negative code. */

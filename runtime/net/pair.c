@@ -31,7 +31,7 @@ static pair_end *of(dw_stream *s) { return DW_CONTAINER(s, pair_end, base); }
 
 static void wake(pair_end *e) { dw_loop_defer(e->base.loop, &e->pump); }
 
-/* --- Reading --------------------------------------------------------------*/
+/* --- Reading ---------------------------------------------------------------*/
 
 static bool has_news(const pair_end *e) {
   return e->broken || e->inbox.len > 0 || e->ended;
@@ -72,7 +72,7 @@ static void deliver(pair_end *e) {
     deliver_end(e, 0);
 }
 
-/* --- Writing --------------------------------------------------------------*/
+/* --- Writing ---------------------------------------------------------------*/
 
 /* 0, or why nothing can be sent any more. */
 static int check_writable(const pair_end *e) {
@@ -169,7 +169,7 @@ static int shut_down(dw_stream *base) {
   return 0;
 }
 
-/* --- The pump, opening and closing ----------------------------------------*/
+/* --- The pump, opening and closing -----------------------------------------*/
 
 static void pump_cb(dw_deferred *pump) {
   pair_end *e = DW_CONTAINER(pump, pair_end, pump);

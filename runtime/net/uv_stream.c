@@ -41,7 +41,7 @@ static socket_stream *of(dw_stream *s) {
   return DW_CONTAINER(s, socket_stream, base);
 }
 
-/* --- What to wait for -----------------------------------------------------*/
+/* --- What to wait for ------------------------------------------------------*/
 
 static void poll_cb(uv_poll_t *poll, int status, int events);
 
@@ -68,7 +68,7 @@ static void poll_lazily(socket_stream *s) {
     poll_exactly(s, events);
 }
 
-/* --- Reading --------------------------------------------------------------*/
+/* --- Reading ---------------------------------------------------------------*/
 
 static int last_error(void) { return uv_translate_sys_error(errno); }
 
@@ -102,7 +102,7 @@ static int read_start(dw_stream *base) {
 
 static void read_stop(dw_stream *base) { of(base)->reading = false; }
 
-/* --- Writing --------------------------------------------------------------*/
+/* --- Writing ---------------------------------------------------------------*/
 
 /* The number of bytes sent, 0 where it would block, or a negative code. */
 static ssize_t send_once(socket_stream *s, const uv_buf_t *bufs, unsigned n) {
@@ -193,7 +193,7 @@ static int shut_down(dw_stream *base) {
   return dw_write_queue_empty(&s->queue) ? end_our_side(s) : 0;
 }
 
-/* --- Events ---------------------------------------------------------------*/
+/* --- Events ----------------------------------------------------------------*/
 
 static void poll_cb(uv_poll_t *poll, int status, int events) {
   socket_stream *s = DW_CONTAINER(poll, socket_stream, poll);
@@ -217,7 +217,7 @@ static void poll_cb(uv_poll_t *poll, int status, int events) {
   dw_loop_leave(loop);
 }
 
-/* --- Opening and closing --------------------------------------------------*/
+/* --- Opening and closing ---------------------------------------------------*/
 
 static void closed_cb(uv_handle_t *handle) {
   socket_stream *s = DW_CONTAINER((uv_poll_t *)handle, socket_stream, poll);

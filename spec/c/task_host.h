@@ -10,7 +10,7 @@
 #include "bindings/errors.h"
 #include "bindings/task.h"
 
-/* --- A script -------------------------------------------------------------*/
+/* --- A script --------------------------------------------------------------*/
 
 typedef struct host {
   dw_allocator *alloc;
@@ -148,7 +148,7 @@ __attribute__((unused)) static void turn(host *h) {
   dw_loop_turn(&h->loop, false);
 }
 
-/* --- Stages ---------------------------------------------------------------*/
+/* --- Stages ----------------------------------------------------------------*/
 
 typedef struct stage {
   host *host;

@@ -33,7 +33,7 @@ static void note(const char *event) {
            event);
 }
 
-/* --- The app --------------------------------------------------------------*/
+/* --- The app ---------------------------------------------------------------*/
 
 static dw_verdict hello(dw_handler *h, dw_exchange *x) {
   (void)h;
@@ -126,7 +126,7 @@ static int add_all(void) {
   return code;
 }
 
-/* --- The client -----------------------------------------------------------*/
+/* --- The client ------------------------------------------------------------*/
 
 static void head_cb(dw_client *c) {
   char text[16];
@@ -232,7 +232,7 @@ static void request(const char *target) {
   CHECK_INT(dw_loop_run(&b.loop, is_done, NULL), 0);
 }
 
-/* --- Requests -------------------------------------------------------------*/
+/* --- Requests --------------------------------------------------------------*/
 
 TEST(a_request_is_over_when_its_exchange_has_been_torn_down) {
   open_checked();
@@ -326,7 +326,7 @@ TEST(a_request_that_is_refused_has_no_exchange) {
   close_checked();
 }
 
-/* --- Closing --------------------------------------------------------------*/
+/* --- Closing ---------------------------------------------------------------*/
 
 TEST(closing_cancels_and_waits_for_the_exchange) {
   for (int reset = 0; reset <= 1; reset++) {
@@ -366,7 +366,7 @@ TEST(a_stopped_server_is_not_connected_to) {
 
 TEST(null_may_be_closed) { dw_client_close(NULL, true); }
 
-/* --- Raw ------------------------------------------------------------------*/
+/* --- Raw -------------------------------------------------------------------*/
 
 static void turn(int times) {
   while (times-- > 0) dw_loop_turn(&b.loop, false);
@@ -393,7 +393,7 @@ TEST(raw_bytes_go_and_come_as_they_are) {
   close_checked();
 }
 
-/* --- Without memory -------------------------------------------------------*/
+/* --- Without memory --------------------------------------------------------*/
 
 /* What goes out and what comes in may fail; nothing may stay behind. */
 static int scenario(dw_allocator *a, void *data) {

@@ -32,7 +32,7 @@ static const char *all(const dw_headers *headers) {
   return text;
 }
 
-/* --- Borrowed lists -------------------------------------------------------*/
+/* --- Borrowed lists --------------------------------------------------------*/
 
 static const dw_header list[] = {
     {{"Host", 4}, {"a", 1}},      {{"accept", 6}, {"x", 1}},
@@ -114,7 +114,7 @@ TEST(takes_the_empty_element_behind_a_comma) {
   CHECK(!dw_list_next(&rest, &element));
 }
 
-/* --- The owned list -------------------------------------------------------*/
+/* --- The owned list --------------------------------------------------------*/
 
 TEST(allocates_nothing_while_empty) {
   begin();

@@ -30,7 +30,7 @@ static int reentrant_view(dewar_exchange *x, void *data) {
   return hello_view(x, data);
 }
 
-/* --- The host's loop ------------------------------------------------------*/
+/* --- The host's loop -------------------------------------------------------*/
 
 static void count_tick(uv_timer_t *timer) { ++*(int *)timer->data; }
 
@@ -129,7 +129,7 @@ TEST(a_post_makes_the_backend_readable_though_nothing_else_is_alive) {
   host_close(&h);
 }
 
-/* --- The host's lua_State -------------------------------------------------*/
+/* --- The host's lua_State --------------------------------------------------*/
 
 /* What a host's state must be again, once the runtime is gone. */
 static const char snapshot[] =
@@ -299,7 +299,7 @@ TEST(a_state_may_be_closed_before_its_leftovers_are_collected) {
   CHECK_INT(h.used, 0);
 }
 
-/* --- Failing allocations --------------------------------------------------*/
+/* --- Failing allocations ---------------------------------------------------*/
 
 static lua_State *host_state; /* NULL: the runtime makes its own */
 

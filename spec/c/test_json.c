@@ -214,7 +214,7 @@ TEST(leaks_nothing_through_finalizers_of_a_closing_state) {
   tear_down(&f);
 }
 
-/* --- Failing allocations --------------------------------------------------*/
+/* --- Failing allocations ---------------------------------------------------*/
 
 static const char script[] =
     "local keys = {} for i = 1, 100 do keys['key ' .. i] = i * 1.5 end\n"

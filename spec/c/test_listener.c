@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "net/stream.h"
 
-/* --- A loop, a log, and what was accepted ---------------------------------*/
+/* --- A loop, a log, and what was accepted ----------------------------------*/
 
 enum { CLIENTS = 8 };
 
@@ -118,7 +118,7 @@ static int option(int fd, int level, int name) {
   return value;
 }
 
-/* --- Addresses ------------------------------------------------------------*/
+/* --- Addresses -------------------------------------------------------------*/
 
 TEST(takes_a_free_port_and_says_which) {
   open_loop();
@@ -189,7 +189,7 @@ TEST(refuses_what_is_no_address_of_this_machine) {
   close_loop();
 }
 
-/* --- Conflicts ------------------------------------------------------------*/
+/* --- Conflicts -------------------------------------------------------------*/
 
 TEST(a_port_in_use_is_an_error_at_once) {
   open_loop();
@@ -217,7 +217,7 @@ TEST(a_port_can_be_taken_again_while_old_connections_linger) {
   close_loop();
 }
 
-/* --- Accepting ------------------------------------------------------------*/
+/* --- Accepting -------------------------------------------------------------*/
 
 static void connect_all(int port, int *fds) {
   for (int i = 0; i < CLIENTS; i++) fds[i] = connect_tcp(port);
@@ -306,7 +306,7 @@ TEST(what_it_accepts_sends_without_delay_and_is_not_inherited) {
   close_loop();
 }
 
-/* --- Shortages ------------------------------------------------------------*/
+/* --- Shortages -------------------------------------------------------------*/
 
 static struct rlimit old_limit;
 
@@ -390,7 +390,7 @@ TEST(survives_clients_that_reset_before_they_are_accepted) {
   close_loop();
 }
 
-/* --- Socket files ---------------------------------------------------------*/
+/* --- Socket files ----------------------------------------------------------*/
 
 static const char *path(void) {
   static char text[64];
@@ -500,7 +500,7 @@ TEST(refuses_paths_that_can_not_be) {
   close_loop();
 }
 
-/* --- Sockets from elsewhere -----------------------------------------------*/
+/* --- Sockets from elsewhere ------------------------------------------------*/
 
 TEST(two_loops_accept_from_one_socket) {
   open_loop();
@@ -537,7 +537,7 @@ TEST(what_is_no_socket_stays_the_callers) {
   close_loop();
 }
 
-/* --- Failing allocations --------------------------------------------------*/
+/* --- Failing allocations ---------------------------------------------------*/
 
 static int open_and_close(dw_allocator *a, void *data) {
   dw_loop own;

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 
-/* --- The sink -------------------------------------------------------------*/
+/* --- The sink --------------------------------------------------------------*/
 
 typedef struct record {
   unsigned count;
@@ -71,7 +71,7 @@ TEST(marks_a_formatted_text_that_it_had_to_cut) {
   }
 }
 
-/* --- The forms ------------------------------------------------------------*/
+/* --- The forms -------------------------------------------------------------*/
 
 static dw_allocator allocator;
 static dw_buffer out;

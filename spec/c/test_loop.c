@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/loop.h"
 
-/* --- A loop for each test, and a trace of what ran ------------------------*/
+/* --- A loop for each test, and a trace of what ran -------------------------*/
 
 static dw_allocator allocator;
 static dw_loop loop;
@@ -40,7 +40,7 @@ static bool is_set(void *data) { return *(bool *)data; }
 
 static bool has_traced(void *data) { return strcmp(trace, data) == 0; }
 
-/* --- Timers ---------------------------------------------------------------*/
+/* --- Timers ----------------------------------------------------------------*/
 
 TEST(fires_in_order_of_due_time_then_of_starting) {
   open_loop();
@@ -237,7 +237,7 @@ TEST(the_longest_delay_does_not_wrap_around) {
   close_loop();
 }
 
-/* --- The virtual clock ----------------------------------------------------*/
+/* --- The virtual clock -----------------------------------------------------*/
 
 TEST(virtual_time_stands_still_until_advanced) {
   open_loop();
@@ -288,7 +288,7 @@ TEST(advancing_a_real_clock_does_nothing) {
   close_loop();
 }
 
-/* --- Deferred calls -------------------------------------------------------*/
+/* --- Deferred calls --------------------------------------------------------*/
 
 TEST(deferred_calls_run_in_order_once_and_not_at_once) {
   open_loop();
@@ -384,7 +384,7 @@ TEST(does_not_block_when_what_ran_before_the_poll_was_all_it_waited_for) {
   close_loop();
 }
 
-/* --- Posts ----------------------------------------------------------------*/
+/* --- Posts -----------------------------------------------------------------*/
 
 static void trace_post(void *data) { add_trace(data); }
 
@@ -453,7 +453,7 @@ TEST(runs_posts_that_are_left_when_it_is_closed) {
   CHECK_STR(trace, "left");
 }
 
-/* --- Turning --------------------------------------------------------------*/
+/* --- Turning ---------------------------------------------------------------*/
 
 TEST(reports_a_deadlock_only_when_nothing_is_alive) {
   open_loop();
@@ -521,7 +521,7 @@ TEST(refuses_to_be_turned_from_inside_a_turn) {
   close_loop();
 }
 
-/* --- A host's loop --------------------------------------------------------*/
+/* --- A host's loop ---------------------------------------------------------*/
 
 static unsigned host_ticks;
 
@@ -580,7 +580,7 @@ TEST(opening_survives_failing_allocations) {
   unit_failing_allocations(open_and_close, NULL);
 }
 
-/* --- The date -------------------------------------------------------------*/
+/* --- The date --------------------------------------------------------------*/
 
 TEST(formats_the_date_as_http_wants_it) {
   open_loop();

@@ -7,7 +7,7 @@
 #include "bindings/values.h"
 #include "unit.h"
 
-/* --- A script with an owner of headers ------------------------------------*/
+/* --- A script with an owner of headers -------------------------------------*/
 
 typedef struct owner {
   dw_headers headers;
@@ -232,7 +232,7 @@ TEST(values_may_be_any_lua_values) {
   teardown();
 }
 
-/* --- Failing allocations --------------------------------------------------*/
+/* --- Failing allocations ---------------------------------------------------*/
 
 static const char everything[] =
     /* What isn't expected to fail may raise for lack of memory only. */

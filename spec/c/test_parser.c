@@ -12,7 +12,7 @@
 
 static const char folder[] = "spec/fixtures/http";
 
-/* --- Cutting --------------------------------------------------------------*/
+/* --- Cutting ---------------------------------------------------------------*/
 
 static size_t whole(void *data, size_t at, size_t len) {
   (void)data, (void)at;
@@ -29,7 +29,7 @@ static size_t at_position(void *data, size_t at, size_t len) {
   return at < position && position < len ? position : len;
 }
 
-/* --- Comparing ------------------------------------------------------------*/
+/* --- Comparing -------------------------------------------------------------*/
 
 static dw_allocator system_memory; /* of transcripts */
 
@@ -107,7 +107,7 @@ static bool compare(const fixture *f, const char *path, dw_slice got) {
   return true;
 }
 
-/* --- Every fixture --------------------------------------------------------*/
+/* --- Every fixture ---------------------------------------------------------*/
 
 typedef struct each {
   const char *path;
@@ -201,7 +201,7 @@ static void check_memory(const fixture *f, void *data) {
 
 TEST(leaks_nothing_when_memory_is_short) { for_each_fixture(check_memory); }
 
-/* --- What fixtures can't say ----------------------------------------------*/
+/* --- What fixtures can't say -----------------------------------------------*/
 
 static dw_allocator memory;
 static dw_limits limits;

@@ -25,7 +25,7 @@ static int hello_view(dewar_exchange *x, void *data) {
   return dewar_respond(x, 200, "text/plain", text, strlen(text));
 }
 
-/* --- Making and freeing ---------------------------------------------------*/
+/* --- Making and freeing ----------------------------------------------------*/
 
 TEST(a_runtime_of_defaults_serves_and_gives_all_memory_back) {
   dewar_runtime *rt;
@@ -141,7 +141,7 @@ TEST(runtimes_live_in_threads_of_their_own) {
   }
 }
 
-/* --- Loading --------------------------------------------------------------*/
+/* --- Loading ---------------------------------------------------------------*/
 
 TEST(a_file_that_is_not_there_is_named) {
   REQUIRE(host_open(&h));
@@ -209,7 +209,7 @@ TEST(a_script_may_wait_and_ask_its_own_app_while_it_is_loaded) {
   host_close(&h);
 }
 
-/* --- Serving --------------------------------------------------------------*/
+/* --- Serving ---------------------------------------------------------------*/
 
 TEST(a_port_in_use_is_an_error_that_names_the_address) {
   host other;
@@ -394,7 +394,7 @@ TEST(a_client_that_resets_in_mid_answer_does_not_kill_the_host) {
   host_close(&h);
 }
 
-/* --- Requests without a socket --------------------------------------------*/
+/* --- Requests without a socket ---------------------------------------------*/
 
 TEST(requests_that_would_be_others_are_refused) {
   REQUIRE(host_open(&h));
@@ -465,7 +465,7 @@ TEST(a_streamed_answer_is_collected_and_a_cut_one_is_a_failure) {
   host_close(&h);
 }
 
-/* --- Re-entrance ----------------------------------------------------------*/
+/* --- Re-entrance -----------------------------------------------------------*/
 
 static struct { int run, poll, free; } refused;
 
@@ -517,7 +517,7 @@ TEST(a_script_that_is_being_loaded_can_not_free_the_runtime) {
   host_close(&h);
 }
 
-/* --- Posts ----------------------------------------------------------------*/
+/* --- Posts -----------------------------------------------------------------*/
 
 static struct {
   int next;

@@ -30,7 +30,7 @@ TEST(finds_no_name_where_none_is_near) {
       NULL);
 }
 
-/* --- In Lua ---------------------------------------------------------------*/
+/* --- In Lua ----------------------------------------------------------------*/
 
 static int take_options(lua_State *L) {
   dw_check_options(L, 1, names);

@@ -12,7 +12,7 @@
 #include "net/stream.h"
 #include "net/uv_stream.h"
 
-/* --- One end, and what happened to it -------------------------------------*/
+/* --- One end, and what happened to it --------------------------------------*/
 
 typedef enum on_event { NOTHING, STOP_READING, CLOSE } on_event;
 
@@ -84,7 +84,7 @@ static void adopt(end *e, dw_stream *s) {
   s->write_cb = write_cb;
 }
 
-/* --- Turning the loop until something is so -------------------------------*/
+/* --- Turning the loop until something is so --------------------------------*/
 
 static bool is_true(void *data) { return *(bool *)data; }
 
@@ -125,7 +125,7 @@ static void turn_a_few_times(void) {
   for (int i = 0; i < 5; i++) dw_loop_turn(&loop, false);
 }
 
-/* --- Connecting -----------------------------------------------------------*/
+/* --- Connecting ------------------------------------------------------------*/
 
 static void accept_cb(dw_listener *l, dw_stream *s) {
   CHECK(!inside);
@@ -216,7 +216,7 @@ static void close_ends(void) {
   }                                                                            \
   static void each_##name(void)
 
-/* --- Calls on an end ------------------------------------------------------*/
+/* --- Calls on an end -------------------------------------------------------*/
 
 static void start(end *e) {
   inside = true;
@@ -251,7 +251,7 @@ static int shut(end *e) {
   return err;
 }
 
-/* --- Bytes ----------------------------------------------------------------*/
+/* --- Bytes -----------------------------------------------------------------*/
 
 EACH_KIND(carries_bytes_both_ways) {
   start(&a);
@@ -328,7 +328,7 @@ EACH_KIND(may_stop_reading_from_within_the_callback) {
   CHECK_INT(b.reads, 2);
 }
 
-/* --- Back-pressure --------------------------------------------------------*/
+/* --- Back-pressure ---------------------------------------------------------*/
 
 enum { LARGE = 1024 * 1024 };
 static char large[LARGE];
@@ -398,7 +398,7 @@ EACH_KIND(writes_without_a_callback_too) {
   CHECK_INT(a.written, 0);
 }
 
-/* --- Ends -----------------------------------------------------------------*/
+/* --- Ends ------------------------------------------------------------------*/
 
 EACH_KIND(ends_one_side_after_its_queue_while_the_other_still_sends) {
   fill_large();
@@ -486,7 +486,7 @@ EACH_KIND(queued_writes_fail_when_the_reader_goes_away) {
   CHECK(shut(&b) < 0);
 }
 
-/* --- Closing --------------------------------------------------------------*/
+/* --- Closing ---------------------------------------------------------------*/
 
 EACH_KIND(calls_nothing_but_close_cb_after_a_close) {
   fill_large();
@@ -537,7 +537,7 @@ EACH_KIND(needs_no_close_callback) {
   turn_until(&b.ended);
 }
 
-/* --- What it is, what it costs --------------------------------------------*/
+/* --- What it is, what it costs ---------------------------------------------*/
 
 EACH_KIND(knows_its_kind_and_its_peer) {
   static const char *const names[] = {"tcp", "unix", "memory"};
@@ -615,7 +615,7 @@ TEST(a_client_that_resets_while_nothing_is_read_makes_writes_fail) {
   CHECK_INT(allocator.used, 0);
 }
 
-/* --- Failing allocations --------------------------------------------------*/
+/* --- Failing allocations ---------------------------------------------------*/
 
 typedef struct talk {
   dw_buffer got;

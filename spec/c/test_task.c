@@ -5,7 +5,7 @@
 
 #include "task_host.h"
 
-/* --- Stages ---------------------------------------------------------------*/
+/* --- Stages ----------------------------------------------------------------*/
 
 TEST(runs_a_stage_that_does_not_wait_at_once) {
   fixture *f = setup();
@@ -105,7 +105,7 @@ TEST(names_a_c_function_that_calls_without_a_continuation) {
   teardown(f);
 }
 
-/* --- Wakes ----------------------------------------------------------------*/
+/* --- Wakes -----------------------------------------------------------------*/
 
 TEST(drops_a_stale_wake) {
   fixture *f = setup();
@@ -197,7 +197,7 @@ TEST(lets_a_wait_be_given_up_or_left_by_an_error) {
   teardown(f);
 }
 
-/* --- Cancellation ---------------------------------------------------------*/
+/* --- Cancellation ----------------------------------------------------------*/
 
 TEST(cancels_a_wait) {
   fixture *f = setup();

@@ -5,7 +5,7 @@
 
 #include "task_host.h"
 
-/* --- The tree -------------------------------------------------------------*/
+/* --- The tree --------------------------------------------------------------*/
 
 TEST(reaps_the_children_of_a_stage) {
   fixture *f = setup();
@@ -64,7 +64,7 @@ TEST(logs_the_error_of_a_background_task_at_its_end) {
   CHECK_INT(f->host.records, 1);
 }
 
-/* --- Growth ---------------------------------------------------------------*/
+/* --- Growth ----------------------------------------------------------------*/
 
 static const char many_sleepers[] =
     "local tasks = {}\n"
@@ -92,7 +92,7 @@ TEST(keeps_nothing_of_ten_thousand_cancelled_sleepers) {
   teardown(f);
 }
 
-/* --- Closing --------------------------------------------------------------*/
+/* --- Closing ---------------------------------------------------------------*/
 
 TEST(lets_tasks_clean_up_when_it_is_closed) {
   fixture *f = setup();
@@ -224,7 +224,7 @@ TEST(puts_back_what_it_replaced_in_the_coroutine_library) {
   teardown(f);
 }
 
-/* --- Failing allocations --------------------------------------------------*/
+/* --- Failing allocations ---------------------------------------------------*/
 
 static const char everything[] =
     "local function work(n)\n"

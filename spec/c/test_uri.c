@@ -27,7 +27,7 @@ static void end(void) {
   CHECK_INT(memory.used, 0);
 }
 
-/* --- Percent-encoding -----------------------------------------------------*/
+/* --- Percent-encoding ------------------------------------------------------*/
 
 static void check_encoded(const char *text, const char *keep,
                           const char *want) {
@@ -79,7 +79,7 @@ TEST(decodes_in_place) {
   CHECK_SLICE(dw_slice_of(text, len), "aA ");
 }
 
-/* --- Forms ----------------------------------------------------------------*/
+/* --- Forms -----------------------------------------------------------------*/
 
 /* "name=value;" of each pair. */
 static const char *all(const dw_pairs *pairs) {
@@ -152,7 +152,7 @@ TEST(writes_forms_that_it_can_read) {
   end();
 }
 
-/* --- Reading cookies ------------------------------------------------------*/
+/* --- Reading cookies -------------------------------------------------------*/
 
 static void check_cookies(const char *text, const char *want) {
   dw_pairs pairs;
@@ -186,7 +186,7 @@ TEST(undoes_quotes_in_cookies) {
   end();
 }
 
-/* --- Writing cookies ------------------------------------------------------*/
+/* --- Writing cookies -------------------------------------------------------*/
 
 static dw_cookie cookie(dw_slice name, dw_slice value) {
   return (dw_cookie){
@@ -291,7 +291,7 @@ TEST(names_the_part_of_a_cookie_that_is_bad) {
   end();
 }
 
-/* --- Dates ----------------------------------------------------------------*/
+/* --- Dates -----------------------------------------------------------------*/
 
 static void check_date(int64_t seconds, const char *want) {
   char text[32];
@@ -381,7 +381,7 @@ TEST(refuses_what_is_no_date) {
                __LINE__, "took \"%s\" for a date", bad[i]);
 }
 
-/* --- Authorities ----------------------------------------------------------*/
+/* --- Authorities -----------------------------------------------------------*/
 
 TEST(splits_authorities) {
   dw_slice host, port;
@@ -399,7 +399,7 @@ TEST(splits_authorities) {
   CHECK(!dw_authority_split(L("a@b"), &host, &port));
 }
 
-/* --- Without memory -------------------------------------------------------*/
+/* --- Without memory --------------------------------------------------------*/
 
 static int use_all(dw_allocator *a, void *data) {
   (void)data;

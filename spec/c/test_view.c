@@ -21,7 +21,7 @@ static int hello_view(dewar_exchange *x, void *data) {
   return say(x, data ? data : "hello");
 }
 
-/* --- Routes ---------------------------------------------------------------*/
+/* --- Routes ----------------------------------------------------------------*/
 
 TEST(views_serve_without_any_lua_app) {
   REQUIRE(host_open(&h));
@@ -112,7 +112,7 @@ TEST(arguments_of_a_route_that_are_null_are_refused) {
   host_close(&h);
 }
 
-/* --- What a view sees -----------------------------------------------------*/
+/* --- What a view sees ------------------------------------------------------*/
 
 static int look_view(dewar_exchange *x, void *data) {
   CHECK(data == &h);
@@ -172,7 +172,7 @@ TEST(a_view_sets_headers_and_bad_ones_are_never_sent) {
   host_close(&h);
 }
 
-/* --- Answers that are wrong -----------------------------------------------*/
+/* --- Answers that are wrong ------------------------------------------------*/
 
 static int misuse_view(dewar_exchange *x, void *data) {
   (void)data;
@@ -244,7 +244,7 @@ TEST(a_view_that_fails_answers_500_and_is_logged) {
   host_close(&h);
 }
 
-/* --- Beside Lua -----------------------------------------------------------*/
+/* --- Beside Lua ------------------------------------------------------------*/
 
 TEST(hooks_and_error_handlers_of_the_lua_app_apply_to_c_views) {
   REQUIRE(host_open(&h));
@@ -276,7 +276,7 @@ TEST(hooks_and_error_handlers_of_the_lua_app_apply_to_c_views) {
   host_close(&h);
 }
 
-/* --- Later ----------------------------------------------------------------*/
+/* --- Later -----------------------------------------------------------------*/
 
 /* What a view that answers later leaves behind. */
 static struct {
@@ -430,7 +430,7 @@ TEST(a_late_answer_to_a_request_out_of_time_is_a_503) {
   host_close(&h);
 }
 
-/* --- Bodies ---------------------------------------------------------------*/
+/* --- Bodies ----------------------------------------------------------------*/
 
 static struct { int calls, status, again; } body;
 

@@ -58,7 +58,7 @@ __attribute__((unused)) static void unit_add(unit_test *test) {
   }                                                                            \
   static void test_##test_name(void)
 
-/* --- Checks ---------------------------------------------------------------*/
+/* --- Checks ----------------------------------------------------------------*/
 
 __attribute__((unused, format(printf, 4, 5))) static bool
 unit_check(bool ok, const char *file, int line, const char *format, ...) {
@@ -115,7 +115,7 @@ __attribute__((unused)) static bool unit_check_bytes(const char *file, int line,
 #define CHECK_SLICE(got, want)                                                 \
   unit_check_bytes(__FILE__, __LINE__, #got, (got), dw_slice_str(want))
 
-/* --- Failing allocations --------------------------------------------------*/
+/* --- Failing allocations ---------------------------------------------------*/
 
 /* Returns 0, or a negative code if it could not be done; frees all it took. */
 typedef int (*unit_scenario)(dw_allocator *a, void *data);
@@ -152,7 +152,7 @@ __attribute__((unused)) static void unit_failing_allocations(unit_scenario fn,
   }
 }
 
-/* --- Running --------------------------------------------------------------*/
+/* --- Running ---------------------------------------------------------------*/
 
 static bool unit_wanted(const char *name, int argc, char **argv) {
   for (int i = 1; i < argc; i++)

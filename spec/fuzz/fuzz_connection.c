@@ -19,8 +19,7 @@ static void bug(const char *what) {
   abort();
 }
 
-/* --- An app without a script ------------------------------------------------
- */
+/* --- An app without a script -----------------------------------------------*/
 
 /* Answers with the body, once it is there. */
 static dw_verdict echo(dw_exchange *x) {
@@ -87,8 +86,7 @@ static void add(dw_app *app, const char *rule, uint64_t methods,
   dw_buffer_deinit(&message);
 }
 
-/* --- One run ----------------------------------------------------------------
- */
+/* --- One run ---------------------------------------------------------------*/
 
 typedef struct run {
   dw_buffer out; /* what the server sent */

@@ -102,7 +102,7 @@ __attribute__((unused)) static int host_load(host *h, const char *text) {
   return code;
 }
 
-/* --- Requests -------------------------------------------------------------*/
+/* --- Requests --------------------------------------------------------------*/
 
 __attribute__((unused)) static void reply_cb(void *data, int code,
                                              const dewar_response *response) {
@@ -145,7 +145,7 @@ __attribute__((unused)) static reply ask(host *h, const char *target) {
   return ask_with(h, "GET", target, NULL, NULL);
 }
 
-/* --- Sockets --------------------------------------------------------------*/
+/* --- Sockets ---------------------------------------------------------------*/
 
 /* A blocking connection to the runtime's port, with something sent. */
 __attribute__((unused)) static int host_connect(host *h, const char *bytes) {

@@ -36,7 +36,7 @@ static void transcript_bug(const char *what) {
   abort();
 }
 
-/* --- Writing --------------------------------------------------------------*/
+/* --- Writing ---------------------------------------------------------------*/
 
 static void transcript_put(dw_buffer *b, dw_slice s) {
   if (dw_buffer_append_slice(b, s) < 0) abort();
@@ -164,7 +164,7 @@ static bool transcript_refused(transcript *t) {
   return false;
 }
 
-/* --- Driving --------------------------------------------------------------*/
+/* --- Driving ---------------------------------------------------------------*/
 
 static char *transcript_copy(const char *bytes, size_t len) {
   char *copy = malloc(len ? len : 1);
