@@ -15,8 +15,7 @@ typedef struct lua_handler {
   bool wrapped; /* ensure_sync has seen it */
 } lua_handler;
 
-/* --- Calling
- * -------------------------------------------------------------------- */
+/* --- Calling ---------------------------------------------------------------*/
 
 /* Pushes the handler's function. The first time it passes through the app's
  * ensure_sync, which the app may have overridden (docs/async.md). */
@@ -219,8 +218,7 @@ static int after_this_main(lua_State *L) {
   return stage_k(L, LUA_OK, (lua_KContext)x);
 }
 
-/* --- Runs and their verdicts
- * -------------------------------------------------------- */
+/* --- Runs and their verdicts -----------------------------------------------*/
 
 /* Looks at what was raised: the class and status of an error, or a response. */
 static int classify_main(lua_State *L) {
@@ -291,8 +289,7 @@ dw_handler *dw_handler_new(lua_State *L, int core_index, int index) {
   return &h->base;
 }
 
-/* --- The runner
- * --------------------------------------------------------------------- */
+/* --- The runner ------------------------------------------------------------*/
 
 static dw_verdict after_this(dw_exchange *x) {
   if (!dw_request_has_after(x)) return DW_PASS;

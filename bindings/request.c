@@ -16,8 +16,7 @@ typedef struct lua_request {
 /* In the object's table of made values, beside the fields by name. */
 #define AFTER_KEY "\1after"
 
-/* --- The object
- * ----------------------------------------------------------------- */
+/* --- The object ------------------------------------------------------------*/
 
 static lua_request *check_request(lua_State *L, int index) {
   return dw_type_check(L, index, REQUEST_TYPE);
@@ -65,8 +64,7 @@ void dw_request_push_cache(lua_State *L, int index) {
   lua_setiuservalue(L, index, 1);
 }
 
-/* --- Values of the rule
- * -------------------------------------------------------- */
+/* --- Values of the rule ----------------------------------------------------*/
 
 /* The view_args table, if somebody has asked for it: then a preprocessor may
  * have changed it, and the view is called with what is left. */
@@ -211,8 +209,7 @@ const char *dw_endpoint_name(lua_State *L, dw_exchange *x) {
   return lua_tostring(L, -1);
 }
 
-/* --- after_this_request
- * ------------------------------------------------------------ */
+/* --- after_this_request ----------------------------------------------------*/
 
 dw_exchange *dw_current_exchange(dw_script *s) {
   return s->current ? s->current->context.exchange : NULL;
@@ -268,8 +265,7 @@ bool dw_request_next_after(lua_State *L, dw_exchange *x) {
   return true;
 }
 
-/* --- Opening
- * ------------------------------------------------------------------------ */
+/* --- Opening ---------------------------------------------------------------*/
 
 void dw_request_open(lua_State *L, dw_script *s) {
   luaL_newmetatable(L, REQUEST_TYPE);

@@ -15,8 +15,7 @@ const char dw_response_type_name[] = "dewar.response";
 static const char html[] = "text/html; charset=utf-8";
 static const char json[] = "application/json";
 
-/* --- The object
- * ------------------------------------------------------------------ */
+/* --- The object ------------------------------------------------------------*/
 
 dw_lua_response *dw_response_test(lua_State *L, int index) {
   return dw_type_test(L, index, dw_response_type_name);
@@ -40,8 +39,7 @@ static int response_gc(lua_State *L) {
   return 0;
 }
 
-/* --- Bodies
- * ------------------------------------------------------------------------ */
+/* --- Bodies ----------------------------------------------------------------*/
 
 /* Where a conversion writes: the response, and the value its body is kept by:
  * the object's user value, or a slot of the exchange. */
@@ -130,8 +128,7 @@ static void set_body(lua_State *L, const target *to, int index,
   }
 }
 
-/* --- Status and headers
- * -------------------------------------------------------------- */
+/* --- Status and headers ----------------------------------------------------*/
 
 static bool parse_status(dw_slice text, int *status, dw_slice *reason) {
   int n = 0;
@@ -190,8 +187,7 @@ static void set_rest(lua_State *L, dw_exchange *x, dw_response *r, int first,
     dw_headers_from_table(L, headers, &r->headers);
 }
 
-/* --- Conversion
- * ------------------------------------------------------------------------ */
+/* --- Conversion ------------------------------------------------------------*/
 
 /* Makes the object at index the response of x. */
 static void use_object(lua_State *L, dw_exchange *x, int index) {
@@ -256,9 +252,7 @@ void dw_response_push(lua_State *L, dw_script *s, dw_exchange *x) {
   x->response = &o->r;
 }
 
-/* --- Fields
- * ------------------------------------------------------------------------------
- */
+/* --- Fields ----------------------------------------------------------------*/
 
 /* The content type as a header, so that Lua sees all headers in one place. */
 static void settle_type(lua_State *L, dw_response *r) {
@@ -367,9 +361,7 @@ static int response_tostring(lua_State *L) {
   return 1;
 }
 
-/* --- The module
- * --------------------------------------------------------------------------------
- */
+/* --- The module ------------------------------------------------------------*/
 
 static int response_new(lua_State *L) {
   dw_script *s = dw_script_of(L);

@@ -20,8 +20,7 @@ bool dw_is_stream(lua_State *L, int index) {
   return true;
 }
 
-/* --- Writing
- * ----------------------------------------------------------------------- */
+/* --- Writing ---------------------------------------------------------------*/
 
 /* What can't be written ends the stream. A client that is gone cancels it, or,
  * where the app doesn't want that, is written to in vain. */
@@ -47,8 +46,7 @@ static void check_piece(lua_State *L, int index) {
              luaL_typename(L, index));
 }
 
-/* --- The pull form
- * ------------------------------------------------------------------ */
+/* --- The pull form ---------------------------------------------------------*/
 
 static int piece_k(lua_State *L, int status, lua_KContext ctx) {
   dw_exchange *x = (dw_exchange *)ctx;
@@ -63,8 +61,7 @@ static int piece_k(lua_State *L, int status, lua_KContext ctx) {
   return 0;
 }
 
-/* --- The push form
- * ------------------------------------------------------------------- */
+/* --- The push form ---------------------------------------------------------*/
 
 /* Lets all go on that wait to write. */
 static void drained_cb(dw_exchange *x) {
@@ -138,9 +135,7 @@ static int stream_new(lua_State *L) {
   return 1;
 }
 
-/* --- Stages
- * ------------------------------------------------------------------------------
- */
+/* --- Stages ----------------------------------------------------------------*/
 
 int dw_stream_piece(lua_State *L) {
   dw_exchange *x = lua_touserdata(L, 1);
