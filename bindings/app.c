@@ -294,12 +294,47 @@ static int frozen(lua_State *L) {
   return 1;
 }
 
-static int make_response(lua_State *L) {
+static int make_k(lua_State *L, int status, lua_KContext ctx);
+
+/* core, what a view may return: an awaitable is awaited first. */
+static int make(lua_State *L) {
   dw_lua_app *a = dw_app_check(L, 1);
+  if (!dw_is_awaitable(L, 2)) {
+    dw_response_make(L, a->script, 2, a->empty_array);
+    return 1;
+  }
+  int values = lua_gettop(L) - 1;
+  lua_pushvalue(L, 2);
+  return dw_await(L, values + 2, -1, make_k, values);
+}
+
+/* core, ctx values, the awaitable, its results: the first of them takes its
+ * place, or, where it stood alone, all of them. */
+static int make_k(lua_State *L, int status, lua_KContext ctx) {
+  int values = (int)ctx;
+  (void)status;
+  if (lua_gettop(L) > values + 2 && lua_rawequal(L, 2, values + 3))
+    return luaL_error(L, "make_response got an awaitable that gives itself");
+  if (values == 1) {
+    if (lua_gettop(L) == 3) lua_pushnil(L);
+    lua_remove(L, 2);
+    lua_remove(L, 2);
+  } else {
+    lua_settop(L, values + 3);
+    lua_replace(L, 2);
+    lua_settop(L, values + 1);
+  }
+  return make(L);
+}
+
+/* make_response(app, ...): a method of dewar.App. */
+static int make_response(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
   if (lua_gettop(L) < 2)
     return dw_misuse(L, "make_response needs what a view may return");
-  dw_response_make(L, a->script, 2, a->empty_array);
-  return 1;
+  lua_getfield(L, 1, "_core");
+  lua_replace(L, 1);
+  return make(L);
 }
 
 /* --- Listening -------------------------------------------------------------*/
@@ -398,7 +433,6 @@ void dw_app_open(lua_State *L, dw_script *s) {
       {"configure", configure},
       {"frozen", frozen},
       {"background", background},
-      {"make_response", make_response},
       {"listen", app_listen},
       {"listen_unix", app_listen_unix},
       {"is_listening", is_listening},
@@ -409,6 +443,7 @@ void dw_app_open(lua_State *L, dw_script *s) {
   const luaL_Reg functions[] = {{"app_new", app_new},
                                 {"ensure_sync", dw_ensure_sync},
                                 {"is_error_class", is_error_class},
+                                {"make_response", make_response},
                                 {NULL, NULL}};
   dw_script_type(L, s, DW_APP_TYPE, methods, metamethods);
   luaL_newmetatable(L, SCOPE_TYPE);

@@ -104,7 +104,7 @@ static int push_arguments(lua_State *L, dw_exchange *x) {
   }
 }
 
-static const char *stage_name(dw_exchange *x) {
+const char *dw_stage_name(const dw_exchange *x) {
   switch (x->stage) {
   case DW_STAGE_PREPROCESS:
     return "url_value_preprocessor";
@@ -134,7 +134,7 @@ static void finish_stage(lua_State *L, dw_exchange *x) {
     luaL_error(L,
                "the %s of '%s' returned nil; return a string, a table "
                "or a response",
-               stage_name(x), dw_endpoint_name(L, x));
+               dw_stage_name(x), dw_endpoint_name(L, x));
   }
   dw_response_convert(L, t->script, x, 2);
   x->called = DW_DONE;
@@ -158,7 +158,7 @@ static int awaited_k(lua_State *L, int status, lua_KContext ctx) {
   if (lua_gettop(L) >= returned + 4 && lua_rawequal(L, 3, returned + 4))
     return luaL_error(L,
                       "the %s of '%s' returned an awaitable that gives itself",
-                      stage_name((dw_exchange *)ctx),
+                      dw_stage_name((dw_exchange *)ctx),
                       dw_endpoint_name(L, (dw_exchange *)ctx));
   if (returned == 1) {
     for (int i = 0; i < 3; i++) lua_remove(L, 2);

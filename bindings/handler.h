@@ -36,6 +36,8 @@ void dw_request_push_cache(lua_State *L, int index);
  * returns false. */
 bool dw_request_has_after(const dw_exchange *x);
 bool dw_request_next_after(lua_State *L, dw_exchange *x);
+/* "view", "before_request function"...: what runs, for messages. */
+const char *dw_stage_name(const dw_exchange *x);
 /* "users.show", or the path where no route matched; on L's stack or borrowed. */
 const char *dw_endpoint_name(lua_State *L, dw_exchange *x);
 /* Values of the matched rule on the stack, as they are passed; their number. */

@@ -171,6 +171,14 @@ void dw_headers_from_table(lua_State *L, int index, dw_headers *out) {
   change_all(L, out, index, ADD);
 }
 
+void dw_headers_assign(lua_State *L, int index, dw_headers *to) {
+  const headers *other = dw_type_test(L, index, HEADERS);
+  if (other && other->list == to) return;
+  dw_headers_from_table(L, index, NULL);
+  dw_headers_deinit(to);
+  dw_headers_from_table(L, index, to);
+}
+
 /* --- The userdata ----------------------------------------------------------*/
 
 static dw_entries check(lua_State *L) {

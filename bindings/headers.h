@@ -20,5 +20,7 @@ void dw_headers_push(lua_State *L, dw_script *s, dw_headers *headers,
  * checked before anything is changed. Raises as dw_misuse does. out NULL:
  * checks only. */
 void dw_headers_from_table(lua_State *L, int index, dw_headers *out);
+/* The same in place of all that *to had. */
+void dw_headers_assign(lua_State *L, int index, dw_headers *to);
 
 #endif

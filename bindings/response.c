@@ -96,20 +96,26 @@ static bool is_data(lua_State *L, int index) {
 
 /* "the view of 'user'" for messages. */
 static const char *whose(lua_State *L, dw_exchange *x) {
-  if (!x) return "make_response";
-  return lua_pushfstring(L, "the view of '%s'", dw_endpoint_name(L, x));
+  return lua_pushfstring(L, "the %s of '%s'", dw_stage_name(x),
+                         dw_endpoint_name(L, x));
 }
 
 static int bad_body(lua_State *L, dw_exchange *x, int index) {
   if (dw_is_async(L, index))
-    return luaL_error(L,
-                      "%s returned an async function that was not called; "
-                      "return f() rather than f",
-                      whose(L, x));
-  return luaL_error(L,
-                    "%s returned a %s; return a string, a table, a response or "
-                    "an iterator",
-                    whose(L, x), luaL_typename(L, index));
+    return x ? luaL_error(L,
+                          "%s returned an async function that was not called; "
+                          "return f() rather than f",
+                          whose(L, x))
+             : dw_misuse(L, "a response can't be made of an async function "
+                            "that was not called; give f() rather than f");
+  return x ? luaL_error(L,
+                        "%s returned a %s; return a string, a table, a "
+                        "response or an iterator",
+                        whose(L, x), luaL_typename(L, index))
+           : dw_misuse(L,
+                       "a response is made of a string, a table, a response "
+                       "or an iterator; got a %s",
+                       luaL_typename(L, index));
 }
 
 static void set_body(lua_State *L, const target *to, int index,
@@ -175,6 +181,9 @@ static void set_status(lua_State *L, dw_response *r, int index) {
 static void set_rest(lua_State *L, dw_exchange *x, dw_response *r, int first,
                      int last) {
   if (last < first) return;
+  if (last > first + 1 && !x)
+    dw_misuse(L, "a response is made of body, status, headers; got %d values",
+              last - first + 2);
   if (last > first + 1)
     luaL_error(L, "%s returned %d values; at most body, status, headers",
                whose(L, x), last - first + 2);
@@ -282,6 +291,7 @@ static void set_mimetype(lua_State *L, dw_response *r, int index) {
     type = lua_pushfstring(L, "%s; charset=utf-8", type);
   int code = dw_headers_set(&r->headers, DW_LITERAL("Content-Type"),
                             dw_slice_of(type, strlen(type)));
+  if (*type == '\0') dw_misuse(L, "a mimetype is not empty");
   if (code == DEWAR_EINVAL || strlen(type) != lua_rawlen(L, -1))
     dw_misuse(L, "the mimetype can't be sent: it has a control character");
   if (code < 0) luaL_error(L, "not enough memory");
@@ -328,10 +338,7 @@ static int response_newindex(lua_State *L) {
   } else if (strcmp(name, "mimetype") == 0) {
     set_mimetype(L, &o->r, 3);
   } else if (strcmp(name, "headers") == 0) {
-    luaL_checktype(L, 3, LUA_TTABLE);
-    dw_headers_from_table(L, 3, NULL);
-    dw_headers_deinit(&o->r.headers);
-    dw_headers_from_table(L, 3, &o->r.headers);
+    dw_headers_assign(L, 3, &o->r.headers);
   } else if (strcmp(name, "body") == 0) {
     target to = {.r = &o->r, .object = 1};
     dw_exchange *x = dw_current_exchange(o->script);
@@ -363,6 +370,12 @@ static int response_tostring(lua_State *L) {
 
 /* --- The module ------------------------------------------------------------*/
 
+/* What the current app wants an empty table to be. */
+static bool empty_is_array(const dw_script *s) {
+  return s->current && s->current->context.app &&
+         s->current->context.app->empty_array;
+}
+
 static int response_new(lua_State *L) {
   dw_script *s = dw_script_of(L);
   if (lua_gettop(L) == 0 || lua_isnil(L, 1)) {
@@ -370,7 +383,7 @@ static int response_new(lua_State *L) {
     lua_pushliteral(L, "");
     lua_replace(L, 1);
   }
-  dw_response_make(L, s, 1, false);
+  dw_response_make(L, s, 1, empty_is_array(s));
   return 1;
 }
 
@@ -378,8 +391,7 @@ static int jsonify(lua_State *L) {
   dw_script *s = dw_script_of(L);
   luaL_checkany(L, 1);
   lua_settop(L, 1);
-  bool empty_array = s->current && s->current->context.app &&
-                     s->current->context.app->empty_array;
+  bool empty_array = empty_is_array(s);
   dw_lua_response *o = new_object(L, s);
   target to = {.r = &o->r, .object = 2};
   set_json(L, &to, 1, empty_array);

@@ -107,11 +107,18 @@ static int stream_write(lua_State *L) {
   return dw_wait(L, wake, -1, written_k, 0);
 }
 
-static int pushed_k(lua_State *L, int status, lua_KContext ctx) {
+static int pushed_end(lua_State *L, int status, lua_KContext ctx) {
   (void)L;
   (void)status;
   ((dw_exchange *)ctx)->called = DW_PASS;
   return 0;
+}
+
+/* An async function has begun: the stream ends when it does. */
+static int pushed_k(lua_State *L, int status, lua_KContext ctx) {
+  if (dw_is_awaitable(L, -1))
+    return dw_await(L, lua_gettop(L), -1, pushed_end, ctx);
+  return pushed_end(L, status, ctx);
 }
 
 static int push_all(lua_State *L, dw_exchange *x, int stream) {
@@ -120,12 +127,14 @@ static int push_all(lua_State *L, dw_exchange *x, int stream) {
   lua_pushlightuserdata(L, t->script);
   dw_request_push(L, x);
   lua_pushcclosure(L, stream_write, 2);
-  lua_callk(L, 1, 0, (lua_KContext)x, pushed_k);
+  lua_callk(L, 1, 1, (lua_KContext)x, pushed_k);
   return pushed_k(L, LUA_OK, (lua_KContext)x);
 }
 
 static int stream_new(lua_State *L) {
-  if (!lua_isfunction(L, 1))
+  bool callable = lua_isfunction(L, 1);
+  if (!callable) callable = luaL_getmetafield(L, 1, "__call") != LUA_TNIL;
+  if (!callable)
     return dw_misuse(L, "dewar.stream takes a function(write); got a %s",
                      luaL_typename(L, 1));
   lua_newuserdatauv(L, 0, 1);

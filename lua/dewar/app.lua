@@ -41,6 +41,8 @@ end
 ---@return dewar.App
 function App.new(opts)
   opts = options.check("app", opts, OPTIONS, 2)
+  options.check_type("app", opts, "name", "string", 2)
+  options.check_type("app", opts, "config", "table", 2)
   local self = setmetatable({
     name = opts.name or "app",
     blueprints = {},
@@ -88,7 +90,7 @@ function App:_add_to(scope, name, kind, f, class)
   elseif kind == "url_defaults" then
     local list = self._url_defaults[name or ""] or {}
     self._url_defaults[name or ""] = list
-    list[#list + 1] = self:ensure_sync(f)
+    list[#list + 1] = f
   else
     self._core:add_hook(scope, kind, f)
   end
@@ -104,7 +106,7 @@ function App:url_build_error_handler(f)
   self:_check_setup("url_build_error_handler", 2)
   self._check_callable("url_build_error_handler", "its argument", f, 2)
   local list = self._url_build_error_handlers
-  list[#list + 1] = self:ensure_sync(f)
+  list[#list + 1] = f
   return f
 end
 
@@ -131,17 +133,13 @@ function App:url_for(endpoint, values)
   return (url.build(self, endpoint, values, 2)) -- no tail call: levels count
 end
 
---- A response from what a view may return.
-function App:make_response(...)
-  local n = select("#", ...)
-  if n == 0 then error("make_response needs what a view may return", 2) end
-  return self._core:make_response(...)
-end
+--- A response from what a view may return; an awaitable is awaited first.
+App.make_response = core.make_response
 
 --- Runs f(req, res) on the response of the current request.
 ---@param f fun(req: dewar.Request, res: dewar.Response): any
 function App:after_this_request(f) -- luacheck: ignore self
-  return core.after_this_request(f)
+  return (options.call(2, core.after_this_request, f))
 end
 
 --- Runs f as a task that outlives the request: it has the app, no request.

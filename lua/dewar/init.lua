@@ -10,6 +10,7 @@ local core = require "dewar.core"
 local App = require "dewar.app"
 local Blueprint = require "dewar.blueprint"
 local options = require "dewar.options"
+local Scaffold = require "dewar.scaffold"
 local url = require "dewar.url"
 local views = require "dewar.views"
 
@@ -19,7 +20,7 @@ local dewar = {}
 for name, value in pairs(core) do dewar[name] = value end
 for _, internal in ipairs {
   "app_new", "client_open", "clock_advance", "clock_virtual", "debug_counts", "ensure_sync",
-  "has_request", "is_error_class",
+  "has_request", "is_error_class", "make_response",
 } do
   dewar[internal] = nil
 end
@@ -62,6 +63,8 @@ end
 
 local ESCAPES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
 
+local REDIRECTS = { [301] = true, [302] = true, [303] = true, [305] = true, [307] = true, [308] = true }
+
 --- A redirect: 302, or another of 301, 303, 305, 307, 308.
 ---@param location string
 ---@param status? integer
@@ -71,8 +74,8 @@ function dewar.redirect(location, status)
     error("redirect takes a URL; got a " .. type(location), 2)
   end
   status = status or 302
-  if math.type(status) ~= "integer" or status < 300 or status > 308 or status == 304 then
-    error("redirect's status is one of 301, 302, 303, 307 and 308", 2)
+  if not REDIRECTS[status] then
+    error("redirect's status is one of 301, 302, 303, 305, 307 and 308; got " .. tostring(status), 2)
   end
   local link = location:gsub("[&<>\"']", ESCAPES)
   local page = "<!doctype html>\n<title>Redirecting</title>\n<p>Go to <a href=\"" .. link .. "\">" .. link .. "</a>.\n"
@@ -94,10 +97,12 @@ end
 ---@return any
 function dewar.required(values, name, convert)
   if type(name) ~= "string" then error("required takes a field's name; got a " .. type(name), 2) end
+  Scaffold._check_callable("required", "what converts", convert or tostring, 2)
   local value = field(values, name)
   if value == nil then core.abort(400, ("The field '%s' is missing."):format(name)) end
   if convert == nil then return value end
   local ok, converted = pcall(convert, value)
+  if not ok and core.is_cancelled(converted) then error(converted, 0) end
   if not ok or converted == nil then
     core.abort(400, ("The field '%s' has a value that doesn't fit."):format(name))
   end

@@ -59,6 +59,20 @@ function M.check(method, opts, names, level)
   return copy
 end
 
+--- Raises at the level of the caller's caller if an option is there and of
+--- another type.
+---@param method string for the message
+---@param opts table
+---@param name string
+---@param wanted string
+---@param level integer
+function M.check_type(method, opts, name, wanted, level)
+  local value = opts[name]
+  if value ~= nil and type(value) ~= wanted then
+    error(("%s: the option '%s' is a %s; got a %s"):format(method, name, wanted, type(value)), level + 1)
+  end
+end
+
 --- Calls f; an error with a message is raised again at the level of the
 --- caller's caller, whose mistake it is.
 ---@param level integer

@@ -30,6 +30,10 @@ local ROUTE_OPTIONS = {
   "provide_automatic_options", "max_content_length", "timeout",
 }
 
+local ROUTE_FLAGS = {
+  "strict_slashes", "merge_slashes", "alias", "build_only", "provide_automatic_options",
+}
+
 local function callable(value)
   if type(value) == "function" then return true end
   local mt = getmetatable(value)
@@ -65,7 +69,13 @@ local function arguments(method, self, rule, opts, view, level)
     error(("%s: the rule must be a string such as \"/users/<int:id>\"; got a %s")
       :format(method, type(rule)), level + 1)
   end
+  if view == nil and views.is_class(opts) then
+    error(("%s: the view is a class; give what its as_view() returns"):format(method), level + 1)
+  end
   opts = options.check(method, opts, ROUTE_OPTIONS, level + 1)
+  for _, name in ipairs(ROUTE_FLAGS) do
+    options.check_type(method, opts, name, "boolean", level + 1)
+  end
   check_endpoint(opts.endpoint, level + 1)
   return opts, view
 end
@@ -129,7 +139,7 @@ end
 --- The view that a redirect_to function stands for.
 local function redirecting(target)
   return function(req)
-    local url = target(req, req.view_args)
+    local url = views.ensure_sync(req.app, target)(req, req.view_args)
     if type(url) ~= "string" then
       error("redirect_to must return a URL; it returned a " .. type(url), 0)
     end
@@ -170,6 +180,9 @@ local function error_class(method, key, level)
     if class then return class end
     error(("%s: %d is no error status; use one of 400 to 599 that is registered, or a class")
       :format(method, key), level + 1)
+  end
+  if key == core.Cancelled then
+    error(method .. ": a Cancelled never reaches handlers; clean up in teardown_request", level + 1)
   end
   if core.is_error_class(key) then return key end
   error(("%s: the first argument is a status such as 404, or an error class such as "

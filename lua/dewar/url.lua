@@ -1,6 +1,7 @@
 --- url_for: from an endpoint to a URL.
 
 local core = require "dewar.core"
+local views = require "dewar.views"
 
 local M = {}
 
@@ -9,13 +10,28 @@ M.BuildError = core.Error:extend("BuildError", {})
 
 local OPTIONS = { _anchor = "anchor", _method = "method", _scheme = "scheme", _external = "external" }
 
+local OPTION_TYPES = { _method = "string", _scheme = "string", _external = "boolean" }
+
+local function check_option(key, value, level)
+  local wanted = OPTION_TYPES[key]
+  if wanted and type(value) ~= wanted then
+    error(("url_for: %s is a %s; got a %s"):format(key, wanted, type(value)), level + 1)
+  end
+end
+
 local function split(values, level)
   local plain, opts = {}, {}
+  if values ~= nil and type(values) ~= "table" then
+    error("url_for: the values are a table by name; got a " .. type(values), level + 1)
+  end
   for key, value in pairs(values or {}) do
     local option = OPTIONS[key]
     if option then
+      check_option(key, value, level + 1)
       opts[option] = value
-    elseif type(key) == "string" and key:sub(1, 1) == "_" then
+    elseif type(key) ~= "string" then
+      error(("url_for: a URL's values have names; got a %s as a name"):format(type(key)), level + 1)
+    elseif key:sub(1, 1) == "_" then
       error(("url_for: unknown option '%s'; there are _anchor, _method, _scheme and _external")
         :format(key), level + 1)
     else
@@ -40,6 +56,11 @@ local function absolute(endpoint, req, level)
   return endpoint:sub(2)
 end
 
+--- A message without the line in front, which is ours.
+local function plain_message(message)
+  return (message:gsub("^[^:\n]+:%d+: ", "", 1))
+end
+
 local function scopes_of(endpoint)
   local name = endpoint:match "^(.*)%.[^.]*$"
   local names = {}
@@ -51,9 +72,13 @@ local function scopes_of(endpoint)
 end
 
 local function add_defaults(app, endpoint, values)
-  for _, f in ipairs(app._url_defaults[""] or {}) do f(endpoint, values) end
+  for _, f in ipairs(app._url_defaults[""] or {}) do
+    views.ensure_sync(app, f)(endpoint, values)
+  end
   for _, name in ipairs(scopes_of(endpoint)) do
-    for _, f in ipairs(app._url_defaults[name] or {}) do f(endpoint, values) end
+    for _, f in ipairs(app._url_defaults[name] or {}) do
+      views.ensure_sync(app, f)(endpoint, values)
+    end
   end
 end
 
@@ -72,11 +97,12 @@ function M.build(app, endpoint, values, level)
   opts.default_scheme = req and req.scheme or app.config.PREFERRED_URL_SCHEME
   opts.host = req and req.host or nil
   opts.server_name = app.config.SERVER_NAME
-  local url, message = app._core:build(endpoint, plain, opts)
+  local ok, url, message = pcall(app._core.build, app._core, endpoint, plain, opts)
+  if not ok then error(type(url) == "string" and "url_for: " .. plain_message(url) or url, level + 1) end
   if url then return url end
   local err = M.BuildError("url_for: " .. message, { endpoint = endpoint, values = plain })
   for _, f in ipairs(app._url_build_error_handlers) do
-    local result = f(err, endpoint, plain)
+    local result = views.ensure_sync(app, f)(err, endpoint, plain)
     if result ~= nil then return result end
   end
   error(err, level + 1)

@@ -13,6 +13,13 @@ function M.info(view)
   return infos[view]
 end
 
+--- Whether the value is a class of views, rather than a view.
+---@param value any
+---@return boolean
+function M.is_class(value)
+  return type(value) == "table" and type(value.as_view) == "function"
+end
+
 ---@class dewar.View
 ---@field methods? string[]
 ---@field decorators? (fun(view: function): function)[] applied in order
@@ -42,10 +49,14 @@ function View:dispatch_request()
   error(("%s defines no dispatch_request(req, ...)"):format(self.__name or "the view"), 0)
 end
 
--- Methods pass through the app's ensure_sync once each.
 local wrapped = setmetatable({}, { __mode = "k" })
 
-local function ensure_sync(app, f)
+--- What the app's ensure_sync makes of f, which passes through it once, when it
+--- is first called: so that an override counts for what was added before it.
+---@param app dewar.App
+---@param f function
+---@return function
+function M.ensure_sync(app, f)
   local of_app = wrapped[app]
   if not of_app then
     of_app = setmetatable({}, { __mode = "k" })
@@ -54,11 +65,23 @@ local function ensure_sync(app, f)
   local g = of_app[f]
   if not g then
     g = app:ensure_sync(f)
+    if g == nil then
+      error("the app's ensure_sync returned nil; it must return a function that can be called "
+        .. "like the one it was given", 0)
+    end
     of_app[f] = g
   end
   return g
 end
 
+local function decorators_of(class, level)
+  local list = class.decorators or {}
+  if type(list) ~= "table" then
+    error(("the decorators of %s are a list of functions; got a %s"):format(class.__name, type(list)),
+      level + 1)
+  end
+  return list
+end
 
 --- A view function of the class; the arguments go to init.
 ---@return function
@@ -72,9 +95,14 @@ function View:as_view(...)
   local single = not class.init_every_request and new()
   local function view(req, ...)
     local instance = single or new()
-    return ensure_sync(req.app, instance.dispatch_request)(instance, req, ...)
+    return M.ensure_sync(req.app, instance.dispatch_request)(instance, req, ...)
   end
-  for _, decorate in ipairs(class.decorators or {}) do view = decorate(view) end
+  for i, decorate in ipairs(decorators_of(class, 2)) do
+    view = decorate(view)
+    if view == nil then
+      error(("decorator %d of %s returned nil; it must return a view"):format(i, class.__name), 2)
+    end
+  end
   infos[view] = {
     methods = class:_methods(),
     provide_automatic_options = class.provide_automatic_options,
@@ -110,7 +138,7 @@ function MethodView:dispatch_request(req, ...)
   if not method then
     error(("%s has no method for %s"):format(self.__name, req.method), 0)
   end
-  return ensure_sync(req.app, method)(self, req, ...)
+  return M.ensure_sync(req.app, method)(self, req, ...)
 end
 
 M.View = View

@@ -181,6 +181,47 @@ describe("a view that waits", function()
     for _, f in ipairs { view, before, handler, teardown } do assert.are.equal(1, seen[f]) end
   end)
 
+  it("passes url_defaults, build-error handlers, redirects and class-based methods through it, too", function()
+    local seen = {}
+    local function counted(app_, f)
+      seen[f] = (seen[f] or 0) + 1
+      return dewar.App.ensure_sync(app_, f)
+    end
+    local defaults = dewar.async(function(_, values) dewar.sleep(0.001) values.lang = "de" end)
+    local fallback = dewar.async(function(_, endpoint) dewar.sleep(0.001) return "/built/" .. endpoint end)
+    local target = dewar.async(function(_, values) dewar.sleep(0.001) return "/to/" .. values.x end)
+    local after = dewar.async(function(_, res) dewar.sleep(0.001) return res end)
+    local Method = dewar.MethodView:extend "Method"
+    Method.get = dewar.async(function(_, req)
+      req.app:after_this_request(after)
+      dewar.sleep(0.001)
+      return app:url_for "/class" .. " " .. app:url_for "none"
+    end)
+    app:url_defaults(defaults)
+    app:url_build_error_handler(fallback)
+    app:add_url_rule("/from/<x>", { redirect_to = target })
+    app:add_url_rule("/class", Method:as_view())
+    app.ensure_sync = counted
+    open()
+    for _ = 1, 3 do
+      assert.are.equal("/class?lang=de /built/none", client:get("/class").body)
+      assert.are.equal("/to/7", client:get("/from/7").headers.Location)
+    end
+    for _, f in ipairs { defaults, fallback, target, Method.get } do assert.are.equal(1, seen[f]) end
+    assert.are.equal(3, seen[after])
+  end)
+
+  it("may give dewar.stream an async function or a callable", function()
+    app:get("/async", function()
+      return dewar.stream(dewar.async(function(write) write "a" dewar.sleep(0.001) write "b" end))
+    end)
+    app:get("/callable", function()
+      return dewar.stream(setmetatable({}, { __call = function(_, write) write "c" end }))
+    end)
+    assert.are.equal("ab", open():get("/async").body)
+    assert.are.equal("c", client:get("/callable").body)
+  end)
+
   it("cancels what it has left running when the response is out, before teardown", function()
     local log = {}
     app:get("/", function()

@@ -208,6 +208,36 @@ describe("a response", function()
     assert.are.equal(res, app:make_response(res))
   end)
 
+  it("is made of an awaitable by make_response, which awaits it", function()
+    local app = dewar.app()
+    local res = app:make_response(dewar.spawn(function()
+      dewar.sleep(0.001)
+      return "made", 201, { ["X-A"] = "b" }
+    end))
+    assert.are.equal("made", res.body)
+    assert.are.equal(201, res.status)
+    assert.are.equal("b", res.headers["X-A"])
+    res = app:make_response(dewar.spawn(function() return "made", 201 end), 203, { ["X-C"] = "d" })
+    assert.are.equal(203, res.status)
+    assert.are.equal("d", res.headers["X-C"])
+    local odd = setmetatable({}, { __await = function(self) return self end })
+    assert.matches("gives itself", select(2, pcall(app.make_response, app, odd)))
+    assert.is_false((pcall(app.make_response, app, dewar.spawn(function() end))))
+  end)
+
+  it("takes another response's headers, and its own, by assignment", function()
+    local one = dewar.response("x", 200, { A = "b", C = { "1", "2" } })
+    one.headers = one.headers
+    assert.are.same({ "1", "2" }, one.headers "C")
+    local two = dewar.response("y", 200, { D = "e" })
+    two.headers = one.headers
+    assert.are.equal("b", two.headers.A)
+    assert.are.same({ "1", "2" }, two.headers "C")
+    assert.is_nil(two.headers.D)
+    two.headers.A = "changed"
+    assert.are.equal("b", one.headers.A)
+  end)
+
   it("refuses what can't be sent at the assignment, at its line", function()
     local res = dewar.response "x"
     local function message(f)
