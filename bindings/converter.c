@@ -68,9 +68,9 @@ static int convert(conversion *v, lua_CFunction fn) {
   lua_pushlightuserdata(L, v);
   int status = lua_pcall(L, 1, 0, 0);
   if (status == LUA_OK) return v->verdict;
-  if (lua_type(L, -1) == LUA_TSTRING)
-    dw_logf(s->log, DEWAR_ERROR, "a route's converter failed: %s",
-            lua_tostring(L, -1));
+  const char *text = lua_tostring(L, -1);
+  dw_logf(s->log, DEWAR_ERROR, "a route's converter failed: %s",
+          text ? text : luaL_typename(L, -1));
   lua_pop(L, 1);
   return status == LUA_ERRMEM ? DW_ENOMEM : DEWAR_ELUA;
 }
@@ -97,6 +97,9 @@ static int to_text_main(lua_State *L) {
     lua_call(L, 2, 1);
   }
   if (lua_isnil(L, -1)) return 0;
+  if (!lua_isstring(L, -1))
+    return luaL_error(L, "to_url must return a string; it returned a %s",
+                      luaL_typename(L, -1));
   size_t len;
   const char *text = luaL_tolstring(L, -1, &len);
   v->verdict = 1;
@@ -133,6 +136,11 @@ int dw_app_add_converter(lua_State *L) {
     return dw_misuse(L, "the converter '%s' needs to_lua, a function(text, "
                         "args) that returns a value, or nil to refuse",
                      lua_tostring(L, 2));
+  int to_url = lua_getfield(L, 3, "to_url");
+  if (to_url != LUA_TNIL && to_url != LUA_TFUNCTION)
+    return dw_misuse(L, "the converter '%s': to_url is a function(value, args) "
+                        "that returns a text; got a %s",
+                     lua_tostring(L, 2), luaL_typename(L, -1));
   lua_getfield(L, 3, "slashes");
   bool slashes = lua_toboolean(L, -1);
   size_t len;

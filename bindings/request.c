@@ -179,8 +179,9 @@ static int request_newindex(lua_State *L) {
     x->max_content_length = UINT64_MAX;
     return 0;
   }
-  int isint;
-  lua_Integer n = lua_tointegerx(L, 3, &isint);
+  int isint = 0;
+  lua_Integer n = 0;
+  if (lua_type(L, 3) == LUA_TNUMBER) n = lua_tointegerx(L, 3, &isint);
   if (!isint || n < 0)
     return dw_misuse(L, "max_content_length is a number of bytes or nil");
   x->max_content_length = (uint64_t)n;

@@ -30,7 +30,9 @@ static int64_t opt_integer(lua_State *L, int table, const char *name) {
 
 static bool opt_flag(lua_State *L, int table, const char *name) {
   if (!table) return false;
-  lua_getfield(L, table, name);
+  if (lua_getfield(L, table, name) > LUA_TBOOLEAN)
+    dw_misuse(L, "the cookie's option '%s' is a boolean; got a %s", name,
+              luaL_typename(L, -1));
   return lua_toboolean(L, -1);
 }
 
@@ -41,7 +43,10 @@ static void add_cookie(lua_State *L, dw_lua_response *o,
   s->scratch.len = 0;
   int code = dw_cookie_format(&s->scratch, cookie, &what);
   if (code == DEWAR_EINVAL)
-    dw_misuse(L, "the cookie's %s has a value that can't be sent", what);
+    dw_misuse(L, "the cookie's %s %s", what,
+              strcmp(what, "samesite") == 0
+                  ? "is one of Strict, Lax and None"
+                  : "has a value that can't be sent");
   if (code == 0) {
     if (s->scratch.len > 4093)
       dw_logf(s->log, DEWAR_WARN,

@@ -115,8 +115,9 @@ int dw_route_raise(lua_State *L, dw_script *s, int code) {
 
 static void read_limits(lua_State *L, int table, dw_route *limits) {
   if (lua_getfield(L, table, "max_content_length") != LUA_TNIL) {
-    int isint;
-    lua_Integer n = lua_tointegerx(L, -1, &isint);
+    int isint = 0;
+    lua_Integer n = 0;
+    if (lua_type(L, -1) == LUA_TNUMBER) n = lua_tointegerx(L, -1, &isint);
     if (!isint || n < 0)
       dw_misuse(L, "the option 'max_content_length' is a number of bytes");
     limits->max_content_length = (uint64_t)n;

@@ -40,6 +40,8 @@ function Blueprint.new(name, opts)
   check_name("blueprint", name, 2)
   opts = options.check("blueprint", opts, OPTIONS, 2)
   check_prefix("blueprint", opts.url_prefix, 2)
+  options.check_type("blueprint", opts, "subdomain", "string", 2)
+  options.check_type("blueprint", opts, "url_defaults", "table", 2)
   return setmetatable({
     name = name,
     url_prefix = opts.url_prefix,
@@ -126,6 +128,8 @@ function Blueprint._check_registration(child, opts, level)
   opts = options.check("register_blueprint", opts, REGISTER_OPTIONS, level + 1)
   if opts.name ~= nil then check_name("register_blueprint", opts.name, level + 1) end
   check_prefix("register_blueprint", opts.url_prefix, level + 1)
+  options.check_type("register_blueprint", opts, "subdomain", "string", level + 1)
+  options.check_type("register_blueprint", opts, "url_defaults", "table", level + 1)
   return opts
 end
 

@@ -238,6 +238,8 @@ static int check_item(const dw_rule_var *v, dw_slice text, dw_buffer *why) {
 /* What a text must be for the kinds whose values are texts. */
 static int check_text(const dw_rule_var *v, dw_slice text, dw_buffer *why) {
   bool upper;
+  if (text.len > 0 && memchr(text.ptr, 0, text.len))
+    return REFUSE(why, "must not have a NUL, which no path may have");
   switch (v->kind) {
   case DW_VAR_STRING:
     return check_string(v, text, why);

@@ -194,6 +194,17 @@ describe("url_for", function()
     assert.matches("nothing", message(app.url_for, app, "nothing"))
   end)
 
+  it("refuses values that no path may have", function()
+    app:get("/<x>", { endpoint = "text" }, print)
+    app:get("/p/<path:x>", { endpoint = "path" }, print)
+    for _, endpoint in ipairs { "text", "path" } do
+      for _, value in ipairs { "", ".", "..", "a\0b", true, {} } do
+        local ok = pcall(app.url_for, app, endpoint, { x = value })
+        assert.is_false(ok, endpoint .. " " .. tostring(value))
+      end
+    end
+  end)
+
   it("is relative to the current blueprint with a dot in front", function()
     local bp = dewar.blueprint("shop", { url_prefix = "/shop" })
     bp:get("/cart", { endpoint = "cart" }, function() return dewar.url_for ".item" end)
