@@ -40,15 +40,15 @@ void dw_app_activate(lua_State *L, int index) {
 
 /* The refs table holds the userdata, so it's enough to let go of that. Setting
  * an existing key to nil raises nothing. */
-static void deactivate(lua_State *L, dw_lua_app *a) {
-  if (a->tasks > 0 || !dw_server_idle(a->server)) return;
+void dw_app_deactivate(lua_State *L, dw_lua_app *a) {
+  if (!a->server || a->tasks > 0 || !dw_server_idle(a->server)) return;
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, a);
 }
 
 static void idle_cb(dw_server *server) {
   dw_lua_app *a = server->data;
-  deactivate(a->script->L, a);
+  dw_app_deactivate(a->script->L, a);
 }
 
 static int app_new(lua_State *L) {
@@ -381,37 +381,7 @@ static int stop(lua_State *L) {
   return 0;
 }
 
-/* --- Background tasks ------------------------------------------------------*/
-
-/* core, status of the function, and its results or its error. */
-static int background_k(lua_State *L, int status, lua_KContext ctx) {
-  dw_lua_app *a = (dw_lua_app *)ctx;
-  a->tasks--;
-  deactivate(L, a);
-  if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
-  return lua_gettop(L) - 1;
-}
-
-/* core, function, arguments. The core on the stack keeps the app. */
-static int background_main(lua_State *L) {
-  dw_lua_app *a = dw_app_check(L, 1);
-  int n = lua_gettop(L) - 2;
-  dw_app_activate(L, 1);
-  lua_settop(L, n + 2);
-  a->tasks++;
-  int status = lua_pcallk(L, n, LUA_MULTRET, 0, (lua_KContext)a, background_k);
-  return background_k(L, status, (lua_KContext)a);
-}
-
-/* core:background(f, ...) -> task */
-static int background(lua_State *L) {
-  dw_lua_app *a = dw_app_check(L, 1);
-  dw_context context = {NULL, a};
-  lua_pushcfunction(L, background_main);
-  lua_insert(L, 1);
-  dw_spawn(L, a->script, lua_gettop(L) - 1, NULL, &context);
-  return 1;
-}
+/* --- Other functions --------------------------------------------------------*/
 
 static int is_error_class(lua_State *L) {
   luaL_checkany(L, 1);
@@ -432,7 +402,7 @@ void dw_app_open(lua_State *L, dw_script *s) {
       {"rules", dw_app_rules},
       {"configure", configure},
       {"frozen", frozen},
-      {"background", background},
+      {"background", dw_app_background},
       {"listen", app_listen},
       {"listen_unix", app_listen_unix},
       {"is_listening", is_listening},

@@ -32,6 +32,8 @@ dw_lua_app *dw_app_check(lua_State *L, int index);
 /* Anchors the app at index, for as long as its server has something open. Call
  * it before a listener or a connection is opened; raises without memory. */
 void dw_app_activate(lua_State *L, int index);
+/* Lets go of it where nothing keeps it active; never raises. */
+void dw_app_deactivate(lua_State *L, dw_lua_app *a);
 /* Pushes the refs table of an active app; never raises. */
 void dw_app_push_refs(lua_State *L, dw_lua_app *app);
 /* Pushes the Lua app (the instance of dewar.App). */
@@ -48,6 +50,9 @@ void dw_script_shutdown(dw_script *s);
 /* The scope at index, nil being the app's own. */
 dw_scope *dw_app_opt_scope(lua_State *L, dw_lua_app *a, int index);
 
+/* core:background(f, ...) (background.c): a task of the app, not of a request. */
+int dw_app_background(lua_State *L);
+void dw_background_open(lua_State *L, dw_script *s);
 /* core:serve([signals]) (serve.c): turns the loop until the app has been
  * stopped; with signals, SIGINT and SIGTERM stop it. */
 int dw_app_serve(lua_State *L);

@@ -253,6 +253,34 @@ describe("a view that waits", function()
     assert.matches("dewar.request was used outside of a request", result[5])
   end)
 
+  it("has the errors of its background tasks logged with their traceback, and their app let go", function()
+    local records, sink = {}, dewar.log.sink
+    dewar.log.sink = function(_, text) records[#records + 1] = text end
+    finally(function() dewar.log.sink = sink end)
+    local function deep() dewar.sleep(0.001) error "in the background" end
+    local function work() deep() return "never" end
+    local held
+    app:get("/", function()
+      app:add_background_task(work)
+      held = app:add_background_task(dewar.sleep, 100)
+      return "started"
+    end)
+    assert.are.equal("started", open():get("/").body)
+    eventually(function() return records[1] end)
+    assert.matches("in the background", records[1])
+    assert.matches("'deep'", records[1])
+    assert.are.equal("running", held.status)
+    held:cancel()
+    client:close()
+    local weak = setmetatable({ app }, { __mode = "v" })
+    app, client, held = nil, nil, nil
+    for _ = 1, 20 do
+      dewar.sleep(0.001)
+      collectgarbage()
+    end
+    assert.is_nil(weak[1])
+  end)
+
   it("is told at the yield that it yielded something else than an awaitable", function()
     app.config.TESTING = true
     app:get("/", function()
