@@ -22,7 +22,8 @@
 enum {
   ACCEPTS_PER_EVENT = 64, /* before others have their turn */
   RETRY_MS = 100,         /* after a shortage */
-  WARN_SECONDS = 10       /* between two warnings of it */
+  WARN_SECONDS = 10,      /* between two warnings of it */
+  UNSENT_MAX = 128 * 1024 /* bytes that the system holds for a slow client */
 };
 
 typedef struct listener {
@@ -221,13 +222,18 @@ void dw_listener_close(dw_listener *base, void (*cb)(void *data), void *data) {
 
 /* --- TCP -------------------------------------------------------------------*/
 
-/* Both hold for the connections that are accepted, too; of the two, only the
- * second is meant for them. */
+/* All hold for the connections that are accepted, too; only the first is not
+ * meant for them. The last keeps the system from taking megabytes for each
+ * client that doesn't read: what is beyond waits in the stream's queue, which
+ * is seen and limited. */
 static int set_tcp_options(int fd) {
-  int on = 1;
+  int on = 1, unsent = UNSENT_MAX;
   if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
       setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
     return last_error();
+#ifdef TCP_NOTSENT_LOWAT
+  setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+#endif
   return 0;
 }
 
