@@ -344,14 +344,33 @@ static void move_failed(dw_exchange *x) {
   }
 }
 
+static bool has_hooks(const dw_exchange *x, dw_hook hook) {
+  for (const dw_scope *s = x->scope; s; s = s->parent)
+    if (s->hooks[hook].count > 0) return true;
+  return false;
+}
+
+/* Goes to a stage of hooks, or past it where there are none. */
+static void go_to_hooks(dw_exchange *x, dw_stage stage) {
+  if (stage == DW_STAGE_PREPROCESS && !has_hooks(x, DW_HOOK_PREPROCESS))
+    stage = DW_STAGE_BEFORE;
+  if (stage == DW_STAGE_BEFORE && !has_hooks(x, DW_HOOK_BEFORE))
+    stage = DW_STAGE_VIEW;
+  if (stage == DW_STAGE_AFTER && !has_hooks(x, DW_HOOK_AFTER))
+    stage = DW_STAGE_SEND;
+  if (stage == DW_STAGE_TEARDOWN && !has_hooks(x, DW_HOOK_TEARDOWN))
+    stage = DW_STAGE_END;
+  go(x, stage);
+}
+
 /* A stage that is over: what follows it. */
 static void move_on(dw_exchange *x, dw_verdict v) {
   switch ((dw_stage)x->stage) {
   case DW_STAGE_MATCH:
-    go(x, DW_STAGE_PREPROCESS);
+    go_to_hooks(x, DW_STAGE_PREPROCESS);
     break;
   case DW_STAGE_PREPROCESS: /* done: by an abort with a response */
-    go(x, v == DW_DONE ? DW_STAGE_AFTER_THIS : DW_STAGE_BEFORE);
+    go_to_hooks(x, v == DW_DONE ? DW_STAGE_AFTER_THIS : DW_STAGE_BEFORE);
     break;
   case DW_STAGE_BEFORE:
     go(x, v == DW_DONE ? DW_STAGE_AFTER_THIS : DW_STAGE_VIEW);
@@ -364,13 +383,17 @@ static void move_on(dw_exchange *x, dw_verdict v) {
     x->stage = x->after; /* with the cursor it had */
     break;
   case DW_STAGE_AFTER_THIS:
-    go(x, DW_STAGE_AFTER);
+    go_to_hooks(x, DW_STAGE_AFTER);
     break;
   case DW_STAGE_AFTER:
     go(x, DW_STAGE_SEND);
     break;
   case DW_STAGE_SEND:
-    go(x, v == DW_DONE ? DW_STAGE_STREAM : DW_STAGE_CLOSE_BODY);
+    if (v == DW_DONE)
+      go(x, DW_STAGE_STREAM);
+    else
+      go(x, x->response->kind == DW_BODY_STREAM ? DW_STAGE_CLOSE_BODY
+                                                : DW_STAGE_REAP);
     break;
   case DW_STAGE_STREAM:
     if (v == DW_DONE) break; /* there may be more */
@@ -381,8 +404,8 @@ static void move_on(dw_exchange *x, dw_verdict v) {
     go(x, DW_STAGE_REAP);
     break;
   case DW_STAGE_REAP:
-    go(x, DW_STAGE_TEARDOWN);
-    if (x->script) runner(x)->shield(x);
+    go_to_hooks(x, DW_STAGE_TEARDOWN);
+    if (x->script && x->stage == DW_STAGE_TEARDOWN) runner(x)->shield(x);
     break;
   case DW_STAGE_TEARDOWN:
     go(x, DW_STAGE_REAP_AGAIN);
