@@ -90,7 +90,8 @@ static void close_app(dw_lua_app *a) {
 /* Only idle apps are collected, but for a Lua state that is being closed. */
 static int app_gc(lua_State *L) {
   dw_lua_app *a = luaL_checkudata(L, 1, DW_APP_TYPE);
-  if (a->server && !dw_server_idle(a->server)) dw_script_shutdown(a->script);
+  bool active = a->server && (a->tasks > 0 || !dw_server_idle(a->server));
+  if (active) dw_script_shutdown(a->script);
   close_app(a);
   return 0;
 }

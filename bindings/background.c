@@ -6,12 +6,13 @@
 
 #define HOLD_TYPE "dewar.background"
 
-/* To be closed in the task: its coroutine's end is its own. */
+/* An argument of the task, and closed by its coroutine's end; where it never
+ * starts, the collector comes for both. */
 typedef struct hold {
   dw_lua_app *app; /* NULL: released */
 } hold;
 
-static int hold_close(lua_State *L) {
+static int hold_release(lua_State *L) {
   hold *h = luaL_checkudata(L, 1, HOLD_TYPE);
   dw_lua_app *a = h->app;
   if (!a) return 0;
@@ -26,18 +27,10 @@ static int background_k(lua_State *L, int status, lua_KContext ctx) {
   return lua_gettop(L) - 2;
 }
 
-/* core, function, arguments. The error of the function goes through, so that
- * its traceback is there. */
+/* core, hold, function, arguments. The error of the function goes through, so
+ * that its traceback is there. */
 static int background_main(lua_State *L) {
-  dw_lua_app *a = dw_app_check(L, 1);
-  hold *h = lua_newuserdatauv(L, sizeof *h, 0);
-  h->app = NULL;
-  luaL_setmetatable(L, HOLD_TYPE);
-  lua_insert(L, 2);
   lua_toclose(L, 2);
-  dw_app_activate(L, 1);
-  a->tasks++;
-  h->app = a;
   lua_callk(L, lua_gettop(L) - 3, LUA_MULTRET, 0, background_k);
   return background_k(L, LUA_OK, 0);
 }
@@ -46,6 +39,13 @@ static int background_main(lua_State *L) {
 int dw_app_background(lua_State *L) {
   dw_lua_app *a = dw_app_check(L, 1);
   dw_context context = {NULL, a};
+  hold *h = lua_newuserdatauv(L, sizeof *h, 0);
+  h->app = NULL;
+  luaL_setmetatable(L, HOLD_TYPE);
+  lua_insert(L, 2);
+  dw_app_activate(L, 1);
+  a->tasks++;
+  h->app = a;
   lua_pushcfunction(L, background_main);
   lua_insert(L, 1);
   dw_spawn(L, a->script, lua_gettop(L) - 1, NULL, &context);
@@ -55,7 +55,9 @@ int dw_app_background(lua_State *L) {
 void dw_background_open(lua_State *L, dw_script *s) {
   (void)s;
   luaL_newmetatable(L, HOLD_TYPE);
-  lua_pushcfunction(L, hold_close);
+  lua_pushcfunction(L, hold_release);
   lua_setfield(L, -2, "__close");
+  lua_pushcfunction(L, hold_release);
+  lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
 }
