@@ -413,7 +413,8 @@ void dw_http_stop(dw_http *h) {
     if (c->state == DW_CONNECTION_HEAD && !dw_parser_started(&c->parser) &&
         c->stream->queued == 0)
       dw_connection_close(c);
-    else if (c->state == DW_CONNECTION_HEAD && !dw_parser_started(&c->parser))
+    else if (c->state == DW_CONNECTION_DRAIN ||
+             (c->state == DW_CONNECTION_HEAD && !dw_parser_started(&c->parser)))
       dw_connection_finish(c);
   }
 }

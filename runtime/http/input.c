@@ -106,10 +106,7 @@ static size_t input_drain(dw_connection *c, const char *bytes, size_t len) {
     if (r == DW_PARSE_END) {
       dw_connection_drained(c);
       c->state = DW_CONNECTION_HEAD;
-      if (c->http->stopping)
-        dw_connection_finish(c);
-      else
-        dw_connection_idle(c);
+      dw_connection_idle(c);
       return done;
     }
     if (r == DW_PARSE_ERROR || c->drained > DW_DRAIN_MAX) {
