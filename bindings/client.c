@@ -150,10 +150,12 @@ static int room_k(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
-/* write(bytes): false: the server doesn't want the rest. */
+/* write(bytes): false: the server doesn't want the rest. Takes what comes
+ * meanwhile, since an app may not read on before its answer is read. */
 static int client_write(lua_State *L) {
   dw_lua_client *c = check_open(L);
   dw_slice bytes = check_slice(L, 2);
+  if (!c->done) dw_client_resume(c->tie->client);
   int code = c->done ? DEWAR_ECLOSED : dw_client_write(c->tie->client, bytes);
   if (code == 0) return await(L, c, DW_WANT_ROOM, room_k);
   if (code != DEWAR_ECLOSED) return raise_code(L, c, code, "sending the body");

@@ -100,7 +100,7 @@ static void data_cb(dw_client *client, dw_slice bytes) {
     c->done = true;
     dw_client_pause(client);
   } else if (c->want != DW_WANT_WHOLE && c->want != DW_WANT_REST &&
-             c->data.len >= UNREAD_MAX) {
+             c->want != DW_WANT_ROOM && c->data.len >= UNREAD_MAX) {
     dw_client_pause(client);
   }
   dw_tie_news(c);
