@@ -53,6 +53,8 @@ dw_scope *dw_app_opt_scope(lua_State *L, dw_lua_app *a, int index);
 /* core:background(f, ...) (background.c): a task of the app, not of a request. */
 int dw_app_background(lua_State *L);
 void dw_background_open(lua_State *L, dw_script *s);
+/* Adds environ (environ.c), which app.config reads. */
+void dw_environ_open(lua_State *L, dw_script *s);
 /* core:serve([signals]) (serve.c): turns the loop until the app has been
  * stopped; with signals, SIGINT and SIGTERM stop it. */
 int dw_app_serve(lua_State *L);

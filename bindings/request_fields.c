@@ -113,6 +113,25 @@ static void get_user_agent(lua_State *L, dw_exchange *x) {
   push_header(L, x, "User-Agent");
 }
 
+static void get_authorization(lua_State *L, dw_exchange *x) {
+  dw_request_push_authorization(L, header(x, "Authorization"));
+}
+
+/* 128 random bits: nobody else's, neither here nor on other machines. */
+static void get_id(lua_State *L, dw_exchange *x) {
+  static const char hex[] = "0123456789abcdef";
+  unsigned char bytes[16];
+  char text[2 * sizeof bytes];
+  (void)x;
+  int code = uv_random(NULL, NULL, bytes, sizeof bytes, 0, NULL);
+  if (code < 0) luaL_error(L, "no random bytes: %s", uv_strerror(code));
+  for (size_t i = 0; i < sizeof bytes; i++) {
+    text[2 * i] = hex[bytes[i] >> 4];
+    text[2 * i + 1] = hex[bytes[i] & 15];
+  }
+  lua_pushlstring(L, text, sizeof text);
+}
+
 static void get_content_length(lua_State *L, dw_exchange *x) {
   if (x->http.request.has_content_length)
     lua_pushinteger(L, (lua_Integer)x->http.request.content_length);
@@ -193,6 +212,8 @@ const dw_request_field dw_request_fields[] = {
     {"content_type", get_content_type, false},
     {"content_length", get_content_length, false},
     {"user_agent", get_user_agent, false},
+    {"authorization", get_authorization, true},
+    {"id", get_id, true},
     {"endpoint", get_endpoint, false},
     {"view_args", get_view_args, true},
     {"url_rule", get_url_rule, false},
@@ -210,6 +231,7 @@ const char *const dw_request_names[] = {
     "args",         "headers",        "cookies",      "remote_addr",
     "content_type", "content_length", "user_agent",   "endpoint",
     "view_args",    "url_rule",       "blueprint",    "app",
+    "authorization", "id",
     "g",            "traceback",      "max_content_length",
     "form",         "body",           "text",         "json",
     "chunks",       NULL};

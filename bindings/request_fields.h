@@ -13,6 +13,9 @@ typedef struct dw_request_field {
 
 /* Ended by an empty name. */
 extern const dw_request_field dw_request_fields[];
+/* { type=, username=, password= } of Basic, { type=, token= } of others, or nil:
+ * what the header says (authorization.c). */
+void dw_request_push_authorization(lua_State *L, dw_slice header);
 /* All that a request object has, methods included, for messages. */
 extern const char *const dw_request_names[];
 

@@ -84,6 +84,57 @@ function methods:from_file(path)
   self:from_mapping(upper)
 end
 
+--- What a variable's text says: JSON, or else the text itself.
+local function env_value(text)
+  local ok, value = pcall(core.json.decode, text)
+  if not ok then return text end
+  if value == core.null then return nil end
+  return value
+end
+
+--- The setting of a variable without its prefix: A__B is the field B of A.
+local function set_from_env(config, name, value)
+  local parts = {}
+  for part in (name .. "__"):gmatch "(.-)__" do parts[#parts + 1] = part end
+  if #parts == 1 then
+    config[name] = value
+    return
+  end
+  local top = type(config[parts[1]]) == "table" and config[parts[1]] or {}
+  local inner = top
+  for i = 2, #parts - 1 do
+    if type(inner[parts[i]]) ~= "table" then inner[parts[i]] = {} end
+    inner = inner[parts[i]]
+  end
+  inner[parts[#parts]] = value
+  config[parts[1]] = top
+end
+
+--- Sets every key whose variable in the environment starts with the prefix and
+--- "_": DEWAR_DEBUG=true sets DEBUG. Values are JSON where they can be, else
+--- strings; DEWAR_A__B sets the field B of A.
+---@param prefix? string default "DEWAR"
+function methods:from_prefixed_env(prefix)
+  prefix = prefix == nil and "DEWAR" or prefix
+  if type(prefix) ~= "string" or prefix == "" then
+    error(("from_prefixed_env takes a prefix such as \"DEWAR\"; got %s"):format(
+      prefix == "" and "''" or "a " .. type(prefix)), 2)
+  end
+  local found = {}
+  for name in pairs(core.environ()) do
+    local key = name:sub(1, #prefix + 1) == prefix .. "_" and name:sub(#prefix + 2)
+    if key and key:find "^%u[%u%d_]*$" then found[#found + 1] = key end
+  end
+  table.sort(found)
+  for _, key in ipairs(found) do
+    local name = prefix .. "_" .. key
+    local ok, message = pcall(set_from_env, self, key, env_value(os.getenv(name)))
+    if not ok then
+      error(("%s in the environment: %s"):format(name, (tostring(message):gsub("^[^\n:]+:%d+: ", ""))), 2)
+    end
+  end
+end
+
 --- The settings of an app, backed by its core.
 ---@param app_core table
 ---@param initial table?

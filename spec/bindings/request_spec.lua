@@ -53,6 +53,46 @@ describe("a request", function()
     assert.are.same({ "1", "x y", { "1", "2" } }, r)
   end)
 
+  it("has its authorization: user and password of Basic, the token of others", function()
+    local app = dewar.app()
+    app:get("/", function(req) return dewar.jsonify(req.authorization or dewar.null) end)
+    local client <close> = app:test_client()
+    local function asked(value)
+      return client:get("/", { headers = { Authorization = value } }):json()
+    end
+    assert.are.same({ type = "basic", username = "user", password = "p:w" },
+      client:get("/", { auth = { "user", "p:w" } }):json())
+    for _, user in ipairs { "", "a", "ab", "abc", "\u{e9}\u{20ac}" } do
+      assert.are.same({ type = "basic", username = user, password = "" },
+        client:get("/", { auth = { user, "" } }):json())
+    end
+    assert.are.same({ type = "basic", username = "a", password = "b" }, asked "BASIC  YTpi ")
+    assert.are.same({ type = "bearer", token = "abc.def==" }, asked "Bearer abc.def==")
+    assert.are.same({ type = "digest", token = 'username="a", realm="b"' },
+      asked 'Digest username="a", realm="b"')
+    for _, odd in ipairs { "Basic", "", "Basic !!!!", "Basic YWI=", "Basic YTpi=", "Basic YTp", "Basic Y" } do
+      local answer = asked(odd)
+      local fine = odd == "Basic YTp" and type(answer) == "table" or answer == dewar.null
+      assert.is_true(fine, odd)
+    end
+    assert.are.equal(dewar.null, client:get("/"):json())
+  end)
+
+  it("has an id of its own that stays", function()
+    local app = dewar.app()
+    app:get("/", function(req)
+      assert(dewar.request.id == req.id)
+      return req.id
+    end)
+    app:after_request(function(req, res) res.headers["X-Id"] = req.id return res end)
+    local client <close> = app:test_client()
+    local first, second = client:get "/", client:get "/"
+    assert.matches("^%x+$", first.body)
+    assert.are.equal(32, #first.body)
+    assert.are.equal(first.body, first.headers["X-Id"])
+    assert.are_not.equal(first.body, second.body)
+  end)
+
   it("has its endpoint, rule, values, blueprint, app and g", function()
     local r = ask(function(req, rest)
       req.g.x = 1

@@ -332,6 +332,36 @@ describe("config", function()
     assert.is_nil(app.config.MAX_CONTENT_LENGTH)
   end)
 
+  it("takes variables of the environment that start with a prefix, as JSON or as text", function()
+    local script = os.tmpname()
+    local file = assert(io.open(script, "w"))
+    file:write [[
+      local dewar = require "dewar"
+      local app = dewar.app { config = { MAIL = { HOST = "here" } } }
+      app.config:from_prefixed_env "EYES"
+      local c = app.config
+      print(c.DEBUG, c.BODY_TIMEOUT, c.NAME, c.LIST[2], c.MAIL.HOST, c.MAIL.PORT, c.DEEP.A.B, c.lower,
+        c.MAX_CONTENT_LENGTH)
+      print(pcall(function() app.config:from_prefixed_env "BAD" end))
+      print(pcall(function() app.config:from_prefixed_env(5) end))
+      app.config:from_prefixed_env()
+      print(c.OWN)
+    ]]
+    file:close()
+    local pipe = assert(io.popen("EYES_DEBUG=true EYES_BODY_TIMEOUT=2.5 EYES_NAME='no json' EYES_LIST='[1,2]' "
+      .. "EYES_MAIL__PORT=25 EYES_DEEP__A__B=x EYES_lower=1 EYES_MAX_CONTENT_LENGTH=null EYESX=1 "
+      .. "BAD_TESTING=1 DEWAR_OWN=7 lua5.4 " .. script))
+    local out = pipe:read "a"
+    pipe:close()
+    os.remove(script)
+    local lines = {}
+    for line in out:gmatch "[^\n]+" do lines[#lines + 1] = line end
+    assert.are.equal("true\t2.5\tno json\t2\there\t25\tx\tnil\tnil", lines[1])
+    assert.matches("BAD_TESTING in the environment: config.TESTING is a boolean; got a number", lines[2])
+    assert.matches("takes a prefix .* got a number", lines[3])
+    assert.are.equal("7", lines[4])
+  end)
+
   it("reads .json and .lua files", function()
     local app = dewar.app()
     local path = os.tmpname()

@@ -23,6 +23,10 @@
 ---@field content_type string? with its parameters
 ---@field content_length integer? nil where none was sent
 ---@field user_agent string?
+---What the Authorization header says: `type` in lower case, then `username` and
+---`password` of Basic, or the `token` of any other; nil without one that makes sense.
+---@field authorization { type: string, username: string?, password: string?, token: string? }?
+---@field id string 32 random hexadecimal digits, the same for as long as the request lives
 ---@field endpoint string? of the route; its rule where it has no name; nil where none matched
 ---@field view_args table<string, any>? what the rule's variables are, by name
 ---@field url_rule string? the rule that matched
