@@ -61,11 +61,8 @@ static bool says_close(const dw_response *r) {
 static int write_head(dw_transaction *t, dw_response *r, dw_framing framing,
                       uint64_t length) {
   dw_connection *c = t->connection;
-  /* A stream may read the request's body while it sends its own. */
-  bool read_later = r->kind == DW_BODY_STREAM && !t->body.continue_due;
   bool keep = c->keep_alive && !c->http->stopping && !says_close(r) &&
-              framing != DW_FRAMING_CLOSE &&
-              (read_later || dw_body_allows_reuse(t));
+              framing != DW_FRAMING_CLOSE && dw_body_allows_reuse(t);
   dw_head_options options = {.framing = framing,
                              .length = length,
                              .minor = t->request.minor,
