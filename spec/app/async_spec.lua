@@ -273,7 +273,7 @@ describe("a view that waits", function()
     held:cancel()
     client:close()
     local weak = setmetatable({ app }, { __mode = "v" })
-    app, client, held = nil, nil, nil
+    app, client, held = nil, nil, nil -- luacheck: ignore 311
     for _ = 1, 20 do
       dewar.sleep(0.001)
       collectgarbage()

@@ -54,9 +54,9 @@ describe("a request", function()
   end)
 
   it("has its authorization: user and password of Basic, the token of others", function()
-    local app = dewar.app()
+    app = dewar.app()
     app:get("/", function(req) return dewar.jsonify(req.authorization or dewar.null) end)
-    local client <close> = app:test_client()
+    client = app:test_client()
     local function asked(value)
       return client:get("/", { headers = { Authorization = value } }):json()
     end
@@ -79,13 +79,13 @@ describe("a request", function()
   end)
 
   it("has an id of its own that stays", function()
-    local app = dewar.app()
+    app = dewar.app()
     app:get("/", function(req)
       assert(dewar.request.id == req.id)
       return req.id
     end)
     app:after_request(function(req, res) res.headers["X-Id"] = req.id return res end)
-    local client <close> = app:test_client()
+    client = app:test_client()
     local first, second = client:get "/", client:get "/"
     assert.matches("^%x+$", first.body)
     assert.are.equal(32, #first.body)
