@@ -4,6 +4,7 @@
  * through whoever resumed it, up to the scheduler. A coroutine with a wait on
  * its way through it is "normal", like one that has resumed another: nobody
  * else can resume or close it. Thread: the loop's. */
+#include "bindings/response.h"
 #include "bindings/task_private.h"
 
 /* What a step of a coroutine came to, if not a number of values. */
@@ -249,7 +250,7 @@ static int yield(lua_State *L) {
     return dw_misuse(L,
                      "cannot yield out of dewar.timeout or dewar.shield: its "
                      "function has to end first");
-  return lua_yield(L, n);
+  return lua_yieldk(L, n, 0, dw_generator_yielded);
 }
 
 /* --- status and close ------------------------------------------------------*/

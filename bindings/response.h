@@ -49,4 +49,13 @@ void dw_stream_open(lua_State *L, dw_script *s);
 int dw_stream_piece(lua_State *L);
 int dw_stream_close_body(lua_State *L);
 
+/* Generators as bodies (generator.c). Whether the value at index is one. */
+bool dw_generator_test(lua_State *L, int index);
+/* Lets the cleanup of one that has not begun wait; of others it does nothing. */
+void dw_generator_guard(lua_State *L, int index);
+/* Closes the one at index 2, above which nothing stays; sets x->called. */
+int dw_generator_close(lua_State *L, dw_exchange *x);
+/* Goes on behind a coroutine.yield: raises in the one that is being closed. */
+int dw_generator_yielded(lua_State *L, int status, lua_KContext ctx);
+
 #endif

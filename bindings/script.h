@@ -30,6 +30,7 @@ struct dw_script {
   int classes;      /* registry: class tables by dw_error_class pointer */
   dw_buffer scratch; /* for building text; empty between uses */
   struct dw_tasks *tasks; /* task.c's own */
+  lua_State *ending; /* the generator whose yield is to raise, see response.h */
   struct dw_lua_log *lua_log; /* log.c's own */
   struct dw_warnings *warnings; /* where lua_warning goes; NULL: the host's */
   int module; /* registry: the module table */

@@ -150,28 +150,14 @@ int dw_stream_piece(lua_State *L) {
   dw_exchange *x = lua_touserdata(L, 1);
   dw_slot_push(L, x, DW_SLOT_BODY);
   if (dw_type_test(L, 2, STREAM_TYPE)) return push_all(L, x, 2);
+  dw_generator_guard(L, 2);
   lua_callk(L, 0, 1, (lua_KContext)x, piece_k);
   return piece_k(L, LUA_OK, (lua_KContext)x);
 }
 
-/* The coroutine behind a coroutine.wrap function, which closing it needs. */
-static bool push_generator(lua_State *L, int index) {
-  if (!lua_iscfunction(L, index)) return false;
-  for (int i = 1; lua_getupvalue(L, index, i); i++) {
-    if (lua_isthread(L, -1)) return true;
-    lua_pop(L, 1);
-  }
-  return false;
-}
-
 static int closed_k(lua_State *L, int status, lua_KContext ctx) {
   dw_exchange *x = (dw_exchange *)ctx;
-  (void)status;
-  /* coroutine.close says so where closing it raised. */
-  if (lua_gettop(L) >= 2 && lua_isboolean(L, 2) && !lua_toboolean(L, 2)) {
-    lua_settop(L, 3);
-    return lua_error(L);
-  }
+  (void)L, (void)status;
   x->called = DW_PASS;
   return 0;
 }
@@ -191,12 +177,8 @@ int dw_stream_close_body(lua_State *L) {
     else
       lua_pushnil(L);
     lua_callk(L, 2, 0, (lua_KContext)x, closed_k);
-  } else if (push_generator(L, 2)) {
-    lua_getglobal(L, "coroutine");
-    lua_getfield(L, -1, "close");
-    lua_replace(L, 2);
-    lua_pop(L, 1);
-    lua_callk(L, 1, LUA_MULTRET, (lua_KContext)x, closed_k);
+  } else if (dw_generator_test(L, 2)) {
+    return dw_generator_close(L, x);
   } else {
     return 0;
   }
