@@ -65,8 +65,7 @@ static void get_url(lua_State *L, dw_exchange *x) {
   lua_concat(L, 3);
 }
 
-/* Pairs go into an arena that can't leak: its first block is on the Lua stack,
- * and what doesn't fit there is the request's. */
+/* The pairs lie in the request's arena, which goes with the request. */
 static void push_pairs(lua_State *L, dw_exchange *x, dw_slice text,
                        int (*parse)(dw_slice, dw_arena *, dw_pairs *)) {
   dw_task *t = x->script;

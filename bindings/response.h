@@ -20,14 +20,6 @@ void dw_response_open(lua_State *L, dw_script *s);
 /* NULL where the value is no response. */
 dw_lua_response *dw_response_test(lua_State *L, int index);
 
-/* Where a conversion puts its result: into an exchange's plain response, unless
- * the value is a response object already. */
-typedef struct dw_conversion {
-  dw_exchange *x;
-  const char *endpoint; /* for errors */
-  bool empty_array;
-} dw_conversion;
-
 /* Converts the values from index first to the top to the response of x; raises
  * where they are none. Awaitables must have been awaited. */
 void dw_response_convert(lua_State *L, dw_script *s, dw_exchange *x,

@@ -171,8 +171,6 @@ int dw_reply_finish(dw_transaction *t); /* 0 or DEWAR_EMISUSE: too short */
 /* Cuts the answer off: the connection will close so that the client can tell
  * (RFC 9112, 8). */
 void dw_reply_cut(dw_transaction *t);
-/* Sends now what was given so far, if the caller is going to wait. */
-void dw_reply_flush(dw_transaction *t);
 
 /* The transaction is over: frees it; the connection goes on. An unfinished
  * answer is cut. */

@@ -46,10 +46,6 @@ int dw_connection_flush(dw_connection *c) {
   return code;
 }
 
-void dw_reply_flush(dw_transaction *t) {
-  if (!t->connection->processing) dw_connection_flush(t->connection);
-}
-
 /* --- Heads -----------------------------------------------------------------*/
 
 /* What the answer's own Connection header wants. */
