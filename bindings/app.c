@@ -156,8 +156,9 @@ static int add_scope(lua_State *L) {
 }
 
 static int add_hook(lua_State *L) {
-  static const char *const kinds[] = {"preprocess", "before", "after",
-                                      "teardown", NULL};
+  static const char *const kinds[] = {"request", "preprocess", "before",
+                                      "after",   "response",   "teardown",
+                                      NULL};
   dw_lua_app *a = dw_app_check(L, 1);
   dw_scope *scope = opt_scope(L, a, 2);
   dw_hook hook = (dw_hook)luaL_checkoption(L, 3, NULL, kinds);

@@ -91,7 +91,8 @@ static int push_arguments(lua_State *L, dw_exchange *x) {
     push_own_error(L, x);
     return 2;
   case DW_STAGE_AFTER_THIS:
-  case DW_STAGE_AFTER: {
+  case DW_STAGE_AFTER:
+  case DW_STAGE_RESPONSE: {
     dw_task *t = x->script;
     dw_response_push(L, t->script, x);
     return 2;
@@ -106,6 +107,9 @@ static int push_arguments(lua_State *L, dw_exchange *x) {
 
 const char *dw_stage_name(const dw_exchange *x) {
   switch (x->stage) {
+  case DW_STAGE_REQUEST:
+  case DW_STAGE_RESPONSE:
+    return "middleware";
   case DW_STAGE_PREPROCESS:
     return "url_value_preprocessor";
   case DW_STAGE_BEFORE:
@@ -130,7 +134,9 @@ static void finish_stage(lua_State *L, dw_exchange *x) {
   x->called = DW_PASS;
   if (x->stage == DW_STAGE_PREPROCESS || x->stage == DW_STAGE_TEARDOWN) return;
   if (lua_isnoneornil(L, 2)) {
-    if (x->stage == DW_STAGE_BEFORE) return;
+    if (x->stage == DW_STAGE_BEFORE || x->stage == DW_STAGE_REQUEST ||
+        x->stage == DW_STAGE_RESPONSE)
+      return;
     luaL_error(L,
                "the %s of '%s' returned nil; return a string, a table "
                "or a response",
@@ -142,7 +148,7 @@ static void finish_stage(lua_State *L, dw_exchange *x) {
 
 /* Whether there is another hook to be called in this run. */
 static bool take_next(dw_exchange *x) {
-  if (x->stage == DW_STAGE_BEFORE && x->called == DW_DONE) return false;
+  if (x->stage <= DW_STAGE_BEFORE && x->called == DW_DONE) return false;
   dw_handler *next = dw_exchange_next_hook(x, x->calling);
   if (!next) return false;
   x->calling = next;

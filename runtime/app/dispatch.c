@@ -4,8 +4,9 @@
  * leads. A pending stage returns to the loop; dw_exchange_resume goes on with
  * its verdict. The order of stages is the one of docs/lifecycle.md.
  *
- *   match -> preprocess -> before -> view -> after this -> after -> send
- *     -> stream -> close body -> reap -> teardown -> reap again -> end
+ *   request -> match -> preprocess -> before -> view -> after this -> after
+ *     -> response -> send -> stream -> close body -> reap -> teardown
+ *     -> reap again -> end
  *                 \-> error / server error -> after this ... */
 #include "app/exchange.h"
 
@@ -31,15 +32,12 @@ static dw_verdict match(dw_exchange *x) {
                           .raw_path = r->raw_path,
                           .query = r->query};
   if (r->asterisk) {
-    x->path = r->raw_path;
     x->match.kind = DW_MATCH_OPTIONS;
     x->match.allowed = DW_METHOD_BIT(DW_METHOD_OPTIONS);
     return DW_PASS;
   }
   if (dw_router_match(x->app->router, &query, &r->arena, &x->match) < 0)
     return dw_exchange_fail(x, 503, "out of memory");
-  if (dw_path_decode(r->raw_path, &r->arena, &x->path) < 0)
-    x->path = r->raw_path;
   if (x->match.kind == DW_MATCH_FOUND) {
     x->route = dw_rule_data(x->match.rule);
     x->scope = x->route->scope;
@@ -55,8 +53,11 @@ static dw_verdict match(dw_exchange *x) {
 
 /* The list that a stage walks, and which way; false: it walks none. */
 static bool hooks_of(dw_exchange *x, dw_hook *hook, bool *reverse) {
-  *reverse = x->stage == DW_STAGE_AFTER || x->stage == DW_STAGE_TEARDOWN;
+  *reverse = x->stage >= DW_STAGE_AFTER;
   switch (x->stage) {
+  case DW_STAGE_REQUEST:
+    *hook = DW_HOOK_REQUEST;
+    return true;
   case DW_STAGE_PREPROCESS:
     *hook = DW_HOOK_PREPROCESS;
     return true;
@@ -65,6 +66,9 @@ static bool hooks_of(dw_exchange *x, dw_hook *hook, bool *reverse) {
     return true;
   case DW_STAGE_AFTER:
     *hook = DW_HOOK_AFTER;
+    return true;
+  case DW_STAGE_RESPONSE:
+    *hook = DW_HOOK_RESPONSE;
     return true;
   case DW_STAGE_TEARDOWN:
     *hook = DW_HOOK_TEARDOWN;
@@ -277,9 +281,11 @@ static dw_verdict work(dw_exchange *x, bool *more) {
   switch ((dw_stage)x->stage) {
   case DW_STAGE_MATCH:
     return match(x);
+  case DW_STAGE_REQUEST:
   case DW_STAGE_PREPROCESS:
   case DW_STAGE_BEFORE:
   case DW_STAGE_AFTER:
+  case DW_STAGE_RESPONSE:
   case DW_STAGE_TEARDOWN:
     return call_next(x, more);
   case DW_STAGE_VIEW:
@@ -310,6 +316,7 @@ static dw_verdict work(dw_exchange *x, bool *more) {
 /* A stage that failed: where the error goes. */
 static void move_failed(dw_exchange *x) {
   switch ((dw_stage)x->stage) {
+  case DW_STAGE_REQUEST:
   case DW_STAGE_MATCH:
   case DW_STAGE_PREPROCESS:
   case DW_STAGE_BEFORE:
@@ -322,6 +329,7 @@ static void move_failed(dw_exchange *x) {
     break;
   case DW_STAGE_AFTER_THIS:
   case DW_STAGE_AFTER:
+  case DW_STAGE_RESPONSE:
     after_failed(x);
     break;
   case DW_STAGE_STREAM:
@@ -357,6 +365,8 @@ static void go_to_hooks(dw_exchange *x, dw_stage stage) {
   if (stage == DW_STAGE_BEFORE && !has_hooks(x, DW_HOOK_BEFORE))
     stage = DW_STAGE_VIEW;
   if (stage == DW_STAGE_AFTER && !has_hooks(x, DW_HOOK_AFTER))
+    stage = DW_STAGE_RESPONSE;
+  if (stage == DW_STAGE_RESPONSE && !has_hooks(x, DW_HOOK_RESPONSE))
     stage = DW_STAGE_SEND;
   if (stage == DW_STAGE_TEARDOWN && !has_hooks(x, DW_HOOK_TEARDOWN))
     stage = DW_STAGE_END;
@@ -366,6 +376,9 @@ static void go_to_hooks(dw_exchange *x, dw_stage stage) {
 /* A stage that is over: what follows it. */
 static void move_on(dw_exchange *x, dw_verdict v) {
   switch ((dw_stage)x->stage) {
+  case DW_STAGE_REQUEST:
+    go(x, v == DW_DONE ? DW_STAGE_AFTER_THIS : DW_STAGE_MATCH);
+    break;
   case DW_STAGE_MATCH:
     go_to_hooks(x, DW_STAGE_PREPROCESS);
     break;
@@ -386,6 +399,9 @@ static void move_on(dw_exchange *x, dw_verdict v) {
     go_to_hooks(x, DW_STAGE_AFTER);
     break;
   case DW_STAGE_AFTER:
+    go_to_hooks(x, DW_STAGE_RESPONSE);
+    break;
+  case DW_STAGE_RESPONSE:
     go(x, DW_STAGE_SEND);
     break;
   case DW_STAGE_SEND:
@@ -423,8 +439,10 @@ static bool walks_on(dw_exchange *x, dw_verdict v) {
   switch ((dw_stage)x->stage) {
   case DW_STAGE_AFTER_THIS:
   case DW_STAGE_AFTER:
+  case DW_STAGE_RESPONSE:
   case DW_STAGE_TEARDOWN:
     return true;
+  case DW_STAGE_REQUEST:
   case DW_STAGE_PREPROCESS:
   case DW_STAGE_BEFORE:
     return v != DW_DONE;

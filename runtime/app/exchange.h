@@ -12,10 +12,11 @@
 #include "app/router.h"
 #include "http/connection.h"
 
-/* The life of a request (docs/lifecycle.md). A session is opened at the front
- * of BEFORE's predecessor MATCH and saved behind AFTER: both are handlers of
- * these stages, not stages of their own. */
+/* The life of a request (docs/lifecycle.md). A session is opened in REQUEST and
+ * saved in RESPONSE: both are handlers of these stages, not stages of their
+ * own. */
 typedef enum dw_stage {
+  DW_STAGE_REQUEST,
   DW_STAGE_MATCH,
   DW_STAGE_PREPROCESS,
   DW_STAGE_BEFORE,
@@ -24,6 +25,7 @@ typedef enum dw_stage {
   DW_STAGE_SERVER_ERROR, /* the handler for 500 */
   DW_STAGE_AFTER_THIS,
   DW_STAGE_AFTER,
+  DW_STAGE_RESPONSE,
   DW_STAGE_SEND,
   DW_STAGE_STREAM,
   DW_STAGE_CLOSE_BODY, /* a stream's generator is closed, finished or not */

@@ -31,9 +31,11 @@ struct dw_handler {
 };
 
 typedef enum dw_hook {
+  DW_HOOK_REQUEST,    /* a middleware's way in, before the match: app only */
   DW_HOOK_PREPROCESS, /* url_value_preprocessor */
   DW_HOOK_BEFORE,     /* before_request */
   DW_HOOK_AFTER,      /* after_request */
+  DW_HOOK_RESPONSE,   /* ... and its way out, behind after_request */
   DW_HOOK_TEARDOWN,   /* teardown_request */
   DW_HOOK_COUNT
 } dw_hook;
