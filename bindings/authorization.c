@@ -1,32 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* What the Authorization header of a request says: req.authorization. */
+#include "base/base64.h"
 #include "bindings/request_fields.h"
-
-/* The value of a digit of base 64, or -1. */
-static int digit(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
 
 /* Pushes the bytes behind a text in base 64, padded or not; false, and nothing
  * is pushed, where it is none. */
 static bool push_decoded(lua_State *L, dw_slice text) {
-  size_t len = text.len;
-  while (len > 0 && text.len - len < 2 && text.ptr[len - 1] == '=') len--;
-  if (len % 4 == 1 || (len < text.len && text.len % 4 != 0)) return false;
-  for (size_t i = 0; i < len; i++)
-    if (digit(text.ptr[i]) < 0) return false;
   luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  uint32_t bits = 0;
-  for (size_t i = 0; i < len; i++) {
-    bits = bits << 6 | (uint32_t)digit(text.ptr[i]);
-    if (i % 4 != 0) luaL_addchar(&b, (char)(bits >> (6 - i % 4 * 2)));
-  }
-  luaL_pushresult(&b);
-  return true;
+  size_t len = 0;
+  char *out = luaL_buffinitsize(L, &b, dw_base64_decoded_max(text.len));
+  bool ok = dw_base64_decode(DW_BASE64, text, out, &len);
+  luaL_pushresultsize(&b, len);
+  if (!ok) lua_pop(L, 1);
+  return ok;
 }
 
 /* { username=, password= } into the table on top. */

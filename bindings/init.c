@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "bindings/app.h"
 #include "bindings/client.h"
+#include "bindings/crypto.h"
 #include "bindings/errors.h"
 #include "bindings/handler.h"
 #include "bindings/headers.h"
@@ -45,6 +46,7 @@ static void open_parts(lua_State *L, dw_script *s) {
   dw_app_open(L, s);
   dw_background_open(L, s);
   dw_environ_open(L, s);
+  dw_crypto_open(L, s);
   dw_client_open(L, s);
   dw_log_open(L, s);
   lua_pushliteral(L, DEWAR_VERSION);

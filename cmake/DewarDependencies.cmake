@@ -33,7 +33,29 @@ target_link_libraries(dewar_private INTERFACE
 # What each product links beside its objects.
 set(DEWAR_LIBRARIES PkgConfig::UV Threads::Threads m)
 set(DEWAR_PC_REQUIRES "libuv >= 1.44, ${DEWAR_LUA_PC} >= 5.4.4")
+set(DEWAR_OPTIONAL_MODULES "")
 if(NOT DEWAR_LLHTTP_EMBEDDED)
   list(APPEND DEWAR_LIBRARIES llhttp::llhttp)
   string(APPEND DEWAR_PC_REQUIRES ", libllhttp")
 endif()
+
+# dewar_optional(NAME WHAT MODULE VERSION): a part that needs the library that
+# pkg-config knows as MODULE. DEWAR_WITH_NAME is on where that is found, an
+# error where it is on and nothing is found, and defined in C where it is on.
+macro(dewar_optional name what module version)
+  pkg_check_modules(${name} QUIET IMPORTED_TARGET "${module}>=${version}")
+  option(DEWAR_WITH_${name} "Build with ${what}" ${${name}_FOUND})
+  if(DEWAR_WITH_${name})
+    if(NOT ${name}_FOUND)
+      message(FATAL_ERROR "DEWAR_WITH_${name} needs ${module} >= ${version}")
+    endif()
+    target_compile_definitions(dewar_private INTERFACE DEWAR_WITH_${name}=1)
+    target_link_libraries(dewar_private INTERFACE PkgConfig::${name})
+    list(APPEND DEWAR_LIBRARIES PkgConfig::${name})
+    string(APPEND DEWAR_PC_REQUIRES ", ${module} >= ${version}")
+    list(APPEND DEWAR_OPTIONAL_MODULES "${name}=${module}>=${version}")
+  endif()
+endmacro()
+
+dewar_optional(OPENSSL "signing (OpenSSL)" libcrypto 3.0)
+dewar_optional(ZLIB "compressed sessions (zlib)" zlib 1.2)

@@ -19,7 +19,7 @@ local dewar = {}
 
 for name, value in pairs(core) do dewar[name] = value end
 for _, internal in ipairs {
-  "app_new", "client_open", "clock_advance", "clock_virtual", "debug_counts", "ensure_sync", "environ",
+  "app_new", "client_open", "clock_advance", "clock_virtual", "crypto", "debug_counts", "ensure_sync", "environ",
   "has_request", "is_error_class", "make_response",
 } do
   dewar[internal] = nil
