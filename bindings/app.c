@@ -185,6 +185,25 @@ static int add_error_handler(lua_State *L) {
   return 0;
 }
 
+/* core:listen_to(signal, on [, f]): with the first call comes the function that
+ * tells the listeners. It stays, as a request may be in it. */
+static int listen_to(lua_State *L) {
+  static const char *const names[] = {"request_started", "got_request_exception",
+                                      "request_finished",
+                                      "request_tearing_down", NULL};
+  dw_lua_app *a = luaL_checkudata(L, 1, DW_APP_TYPE);
+  int signal = luaL_checkoption(L, 2, NULL, names);
+  bool on = lua_toboolean(L, 3);
+  if (!a->app) return 0; /* closed: nothing will be sent */
+  if (on && !a->app->signals[signal])
+    a->app->signals[signal] = dw_handler_new_own(L, 1, 4);
+  if (on)
+    a->app->heard |= (uint8_t)(1u << signal);
+  else
+    a->app->heard &= (uint8_t)~(1u << signal);
+  return 0;
+}
+
 /* --- Settings --------------------------------------------------------------*/
 
 typedef enum setting_kind {
@@ -399,6 +418,7 @@ void dw_app_open(lua_State *L, dw_script *s) {
       {"add_scope", add_scope},
       {"add_hook", add_hook},
       {"add_error_handler", add_error_handler},
+      {"listen_to", listen_to},
       {"add_converter", dw_app_add_converter},
       {"build", dw_app_build},
       {"rules", dw_app_rules},

@@ -87,17 +87,20 @@ static int push_arguments(lua_State *L, dw_exchange *x) {
   case DW_STAGE_VIEW:
     return 1 + dw_request_push_args(L, x);
   case DW_STAGE_ERROR:
+  case DW_STAGE_EXCEPTION:
   case DW_STAGE_SERVER_ERROR:
     push_own_error(L, x);
     return 2;
   case DW_STAGE_AFTER_THIS:
   case DW_STAGE_AFTER:
-  case DW_STAGE_RESPONSE: {
+  case DW_STAGE_RESPONSE:
+  case DW_STAGE_FINISHED: {
     dw_task *t = x->script;
     dw_response_push(L, t->script, x);
     return 2;
   }
   case DW_STAGE_TEARDOWN:
+  case DW_STAGE_TORN_DOWN:
     push_error(L, x, &x->unhandled, DW_SLOT_UNHANDLED);
     return 2;
   default:
@@ -128,11 +131,26 @@ const char *dw_stage_name(const dw_exchange *x) {
   }
 }
 
+/* Whether what is called in this stage has no say in what happens. */
+static bool is_told_only(const dw_exchange *x) {
+  switch (x->stage) {
+  case DW_STAGE_STARTED:
+  case DW_STAGE_PREPROCESS:
+  case DW_STAGE_EXCEPTION:
+  case DW_STAGE_FINISHED:
+  case DW_STAGE_TEARDOWN:
+  case DW_STAGE_TORN_DOWN:
+    return true;
+  default:
+    return false;
+  }
+}
+
 /* What the function returned, from index 2 on, becomes the verdict. */
 static void finish_stage(lua_State *L, dw_exchange *x) {
   dw_task *t = x->script;
   x->called = DW_PASS;
-  if (x->stage == DW_STAGE_PREPROCESS || x->stage == DW_STAGE_TEARDOWN) return;
+  if (is_told_only(x)) return;
   if (lua_isnoneornil(L, 2)) {
     if (x->stage == DW_STAGE_BEFORE || x->stage == DW_STAGE_REQUEST ||
         x->stage == DW_STAGE_RESPONSE)
@@ -282,7 +300,7 @@ static void handler_free(dw_handler *h, dw_allocator *a) {
   dw_free(a, h, sizeof(lua_handler));
 }
 
-dw_handler *dw_handler_new(lua_State *L, int core_index, int index) {
+static lua_handler *handler_new(lua_State *L, int core_index, int index) {
   dw_lua_app *app = dw_app_check(L, core_index);
   lua_getiuservalue(L, core_index, 1);
   lua_pushvalue(L, index);
@@ -292,6 +310,16 @@ dw_handler *dw_handler_new(lua_State *L, int core_index, int index) {
   if (!h) luaL_error(L, "not enough memory");
   *h = (lua_handler){
       .base = {call, handler_free}, .app = app, .ref = ++app->refs};
+  return h;
+}
+
+dw_handler *dw_handler_new(lua_State *L, int core_index, int index) {
+  return &handler_new(L, core_index, index)->base;
+}
+
+dw_handler *dw_handler_new_own(lua_State *L, int core_index, int index) {
+  lua_handler *h = handler_new(L, core_index, index);
+  h->wrapped = true;
   return &h->base;
 }
 

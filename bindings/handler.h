@@ -12,6 +12,9 @@
 /* The function at index as a handler of the app at core_index; raises. */
 dw_handler *dw_handler_new(lua_State *L, int core_index, int index);
 
+/* The same for a function of Dewar's, which the app's ensure_sync doesn't see. */
+dw_handler *dw_handler_new_own(lua_State *L, int core_index, int index);
+
 extern const dw_runner dw_lua_runner;
 
 /* The request object of x on the stack (made at the first call); raises. */

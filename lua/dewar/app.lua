@@ -6,6 +6,7 @@ local Blueprint = require "dewar.blueprint"
 local config = require "dewar.config"
 local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
+local signals = require "dewar.signals"
 local url = require "dewar.url"
 
 ---@class dewar.App: dewar.Scaffold
@@ -50,6 +51,7 @@ function App.new(opts)
     _url_build_error_handlers = {},
   }, App)
   self._core = core.app_new(self)
+  signals.attach(self)
   self.config = config.new(self._core, opts.config, 2)
   self.url_map = {
     converters = converters(self._core),
@@ -117,6 +119,53 @@ function App:register_blueprint(blueprint, opts)
   self:_check_setup("register_blueprint", 2)
   opts = Blueprint._check_registration(blueprint, opts, 2)
   blueprint:_register(self, opts, nil, 2)
+end
+
+local MIDDLEWARE_KEYS = { "name", "setup", "request", "response" }
+
+--- The table, if it can be used: its keys are known, and it does something.
+local function check_middleware(self, middleware, level)
+  if type(middleware) ~= "table" then
+    error(("use takes a middleware, or a function(app); got %s"):format(
+      middleware == nil and "nil" or "a " .. type(middleware)), level + 1)
+  end
+  local public = {}
+  for key, value in pairs(middleware) do
+    if type(key) ~= "string" or key:sub(1, 1) ~= "_" then public[key] = value end
+  end
+  options.check("use", public, MIDDLEWARE_KEYS, level + 1)
+  for _, key in ipairs { "setup", "request", "response" } do
+    if middleware[key] ~= nil then
+      self._check_callable("use", "the middleware's " .. key, middleware[key], level + 1)
+    end
+  end
+  if not (middleware.setup or middleware.request or middleware.response) then
+    error("use: the middleware does nothing; it has a function in setup, request or response", level + 1)
+  end
+end
+
+---@class dewar.Middleware
+---@field name? string for people
+---@field setup? fun(app: dewar.App) called by `use`
+---@field request? fun(req: dewar.Request): any before the route is known; a result answers
+---@field response? fun(req: dewar.Request, res: dewar.Response): any another response, or nil
+
+--- Installs a middleware, around everything else that a request meets; the first
+--- one used is the outermost. A function is a plugin: it is called with the app.
+---@generic T: dewar.Middleware | fun(app: dewar.App)
+---@param middleware T
+---@return T middleware
+function App:use(middleware)
+  self:_check_setup("use", 2)
+  if type(middleware) == "function" then
+    middleware(self)
+    return middleware
+  end
+  check_middleware(self, middleware, 2)
+  if middleware.setup then middleware.setup(self) end
+  if middleware.request then self._core:add_hook(nil, "request", middleware.request) end
+  if middleware.response then self._core:add_hook(nil, "response", middleware.response) end
+  return middleware
 end
 
 -- --- At work ----------------------------------------------------------------------

@@ -11,6 +11,7 @@ local App = require "dewar.app"
 local Blueprint = require "dewar.blueprint"
 local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
+local signals = require "dewar.signals"
 local url = require "dewar.url"
 local views = require "dewar.views"
 
@@ -33,6 +34,15 @@ dewar.View = views.View
 dewar.MethodView = views.MethodView
 --- What url_for raises: no such endpoint, or values that don't fit.
 dewar.BuildError = url.BuildError
+
+--- Dewar's own signals, and those that `signal` has made, by name.
+---@type table<string, dewar.Signal>
+dewar.signals = signals.signals
+
+--- The signal of a name, the same wherever it is asked for; made at the first
+--- time.
+---@type fun(name: string): dewar.Signal
+dewar.signal = signals.signal
 
 --- A new app: `local app = dewar.app()`.
 ---@param opts? dewar.AppOptions

@@ -35,6 +35,8 @@ void dw_app_free(dw_app *app) {
   while ((n = dw_list_shift(&app->scopes)))
     dw_scope_free(DW_CONTAINER(n, dw_scope, node), app->alloc);
   dw_scope_free(app->scope, app->alloc);
+  for (int i = 0; i < DW_SIGNAL_COUNT; i++)
+    if (app->signals[i]) app->signals[i]->free(app->signals[i], app->alloc);
   dw_router_free(app->router);
   dw_free(app->alloc, app, sizeof *app);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* An app: its rules, hooks, error handlers and settings, in C. What is pleasant
  * about an app is Lua (lua/dewar/app.lua). Owner: who made it (a binding, or the
- * runtime). Frozen by its first request. */
+ * runtime). Frozen by its first request, but for signals. */
 #ifndef DW_APP_APP_H
 #define DW_APP_APP_H
 
@@ -29,6 +29,8 @@ struct dw_app {
   dw_list scopes;   /* of blueprints */
   dw_list routes;
   dw_limits limits;
+  dw_handler *signals[DW_SIGNAL_COUNT]; /* made once, kept to the end */
+  uint8_t heard;    /* bits: the signals that somebody listens to now */
   bool frozen;      /* the first request has come */
   bool testing;     /* TESTING, or PROPAGATE_EXCEPTIONS: see dispatch.c */
   void *data;       /* the binding's */

@@ -7,7 +7,9 @@
  *   request -> match -> preprocess -> before -> view -> after this -> after
  *     -> response -> send -> stream -> close body -> reap -> teardown
  *     -> reap again -> end
- *                 \-> error / server error -> after this ... */
+ *                 \-> error / server error -> after this ...
+ *
+ * Between them lie stages that are signals, passed by where nobody listens. */
 #include "app/exchange.h"
 
 #include "app/server.h"
@@ -49,6 +51,31 @@ static dw_verdict match(dw_exchange *x) {
                          : x->app->limits.request_timeout;
   if (timeout) dw_timer_start(x->server->http.loop, &x->timer, timeout);
   return DW_PASS;
+}
+
+/* The signal that a stage is; COUNT: it is none. */
+static dw_signal signal_of(dw_stage stage) {
+  switch (stage) {
+  case DW_STAGE_STARTED:
+    return DW_SIGNAL_STARTED;
+  case DW_STAGE_EXCEPTION:
+    return DW_SIGNAL_EXCEPTION;
+  case DW_STAGE_FINISHED:
+    return DW_SIGNAL_FINISHED;
+  case DW_STAGE_TORN_DOWN:
+    return DW_SIGNAL_TEARDOWN;
+  default:
+    return DW_SIGNAL_COUNT;
+  }
+}
+
+static bool is_heard(const dw_exchange *x, dw_signal signal) {
+  return x->app->heard & 1u << signal;
+}
+
+static dw_verdict send_signal(dw_exchange *x) {
+  dw_handler *h = x->app->signals[signal_of((dw_stage)x->stage)];
+  return h->call(h, x);
 }
 
 /* The list that a stage walks, and which way; false: it walks none. */
@@ -135,10 +162,9 @@ static void keep_unhandled(dw_exchange *x) {
   if (x->script && x->error.script) runner(x)->keep_error(x);
 }
 
-/* What no handler dealt with: teardown gets it, the log has it, and the handler
- * for 500 answers, or a test gets it raised. */
-static void server_error(dw_exchange *x) {
-  keep_unhandled(x);
+/* What no handler dealt with: the log has it, and the handler for 500 answers,
+ * or a test gets it raised. */
+static void answer_unhandled(dw_exchange *x) {
   if (x->app->testing && x->observer && x->observer->propagates) {
     x->propagated = true;
     go(x, DW_STAGE_CLOSE_BODY);
@@ -156,6 +182,15 @@ static void server_error(dw_exchange *x) {
   }
   x->stage = x->after;
   if (dw_answer_error(x) < 0) go(x, DW_STAGE_CLOSE_BODY);
+}
+
+/* The same, once teardown will get it and listeners know. */
+static void server_error(dw_exchange *x) {
+  keep_unhandled(x);
+  if (is_heard(x, DW_SIGNAL_EXCEPTION))
+    x->stage = DW_STAGE_EXCEPTION; /* keeps an after hook's cursor */
+  else
+    answer_unhandled(x);
 }
 
 /* Nobody is left to answer: neither error handlers nor after hooks run. */
@@ -214,12 +249,14 @@ static void handler_failed(dw_exchange *x) {
 /* An after hook failed: the answer becomes a 500, once, and passes the hooks
  * that have not run yet. */
 static void after_failed(dw_exchange *x) {
+  bool last = x->stage == DW_STAGE_FINISHED; /* it is called once */
   if (x->failed_after) {
     dw_exchange_log(x, "An after_request function failed on");
+    if (last) go(x, DW_STAGE_SEND);
     return;
   }
   x->failed_after = true;
-  x->after = x->stage;
+  x->after = last ? DW_STAGE_SEND : x->stage;
   if (is_overdue(x))
     out_of_time(x);
   else
@@ -256,10 +293,13 @@ static dw_verdict pump(dw_exchange *x) {
 }
 
 static void stream_failed(dw_exchange *x) {
+  bool told = x->error.cls != &dw_error_cancelled;
   keep_unhandled(x);
-  if (x->error.cls != &dw_error_cancelled)
-    dw_exchange_log(x, "Exception while streaming the body of");
+  if (told) dw_exchange_log(x, "Exception while streaming the body of");
   dw_reply_cut(&x->http);
+  x->after = DW_STAGE_CLOSE_BODY;
+  go(x, told && is_heard(x, DW_SIGNAL_EXCEPTION) ? DW_STAGE_EXCEPTION
+                                                 : DW_STAGE_CLOSE_BODY);
 }
 
 /* A body that ended before its Content-Length has been cut off. */
@@ -272,6 +312,14 @@ static void stream_too_short(dw_exchange *x) {
 
 static dw_verdict reap(dw_exchange *x) {
   return x->script ? runner(x)->reap(x) : DW_PASS;
+}
+
+/* Listeners know of an error: it goes where it went. */
+static void exception_told(dw_exchange *x) {
+  if (x->after == DW_STAGE_CLOSE_BODY)
+    go(x, DW_STAGE_CLOSE_BODY);
+  else
+    answer_unhandled(x);
 }
 
 /* --- The machine -----------------------------------------------------------*/
@@ -288,6 +336,11 @@ static dw_verdict work(dw_exchange *x, bool *more) {
   case DW_STAGE_RESPONSE:
   case DW_STAGE_TEARDOWN:
     return call_next(x, more);
+  case DW_STAGE_STARTED:
+  case DW_STAGE_EXCEPTION:
+  case DW_STAGE_FINISHED:
+  case DW_STAGE_TORN_DOWN:
+    return send_signal(x);
   case DW_STAGE_VIEW:
     return view(x);
   case DW_STAGE_ERROR:
@@ -318,10 +371,14 @@ static void move_failed(dw_exchange *x) {
   switch ((dw_stage)x->stage) {
   case DW_STAGE_REQUEST:
   case DW_STAGE_MATCH:
+  case DW_STAGE_STARTED:
   case DW_STAGE_PREPROCESS:
   case DW_STAGE_BEFORE:
   case DW_STAGE_VIEW:
     route_error(x);
+    break;
+  case DW_STAGE_EXCEPTION:
+    exception_told(x);
     break;
   case DW_STAGE_ERROR:
   case DW_STAGE_SERVER_ERROR:
@@ -330,11 +387,11 @@ static void move_failed(dw_exchange *x) {
   case DW_STAGE_AFTER_THIS:
   case DW_STAGE_AFTER:
   case DW_STAGE_RESPONSE:
+  case DW_STAGE_FINISHED:
     after_failed(x);
     break;
   case DW_STAGE_STREAM:
     stream_failed(x);
-    go(x, DW_STAGE_CLOSE_BODY);
     break;
   case DW_STAGE_CLOSE_BODY:
     dw_exchange_log(x, "Closing the body failed on");
@@ -343,6 +400,10 @@ static void move_failed(dw_exchange *x) {
   case DW_STAGE_TEARDOWN:
     dw_exchange_log(x, "A teardown_request function failed on");
     break; /* all of them run */
+  case DW_STAGE_TORN_DOWN:
+    dw_exchange_log(x, "A receiver of request_tearing_down failed on");
+    go(x, DW_STAGE_REAP_AGAIN);
+    break;
   case DW_STAGE_SEND:
   case DW_STAGE_REAP:
   case DW_STAGE_REAP_AGAIN:
@@ -358,8 +419,10 @@ static bool has_hooks(const dw_exchange *x, dw_hook hook) {
   return false;
 }
 
-/* Goes to a stage of hooks, or past it where there are none. */
+/* Goes to a stage of hooks or a signal, or past it where there are none. */
 static void go_to_hooks(dw_exchange *x, dw_stage stage) {
+  if (stage == DW_STAGE_STARTED && !is_heard(x, DW_SIGNAL_STARTED))
+    stage = DW_STAGE_PREPROCESS;
   if (stage == DW_STAGE_PREPROCESS && !has_hooks(x, DW_HOOK_PREPROCESS))
     stage = DW_STAGE_BEFORE;
   if (stage == DW_STAGE_BEFORE && !has_hooks(x, DW_HOOK_BEFORE))
@@ -367,8 +430,12 @@ static void go_to_hooks(dw_exchange *x, dw_stage stage) {
   if (stage == DW_STAGE_AFTER && !has_hooks(x, DW_HOOK_AFTER))
     stage = DW_STAGE_RESPONSE;
   if (stage == DW_STAGE_RESPONSE && !has_hooks(x, DW_HOOK_RESPONSE))
+    stage = DW_STAGE_FINISHED;
+  if (stage == DW_STAGE_FINISHED && !is_heard(x, DW_SIGNAL_FINISHED))
     stage = DW_STAGE_SEND;
   if (stage == DW_STAGE_TEARDOWN && !has_hooks(x, DW_HOOK_TEARDOWN))
+    stage = DW_STAGE_TORN_DOWN;
+  if (stage == DW_STAGE_TORN_DOWN && !is_heard(x, DW_SIGNAL_TEARDOWN))
     stage = DW_STAGE_END;
   go(x, stage);
 }
@@ -380,7 +447,10 @@ static void move_on(dw_exchange *x, dw_verdict v) {
     go(x, v == DW_DONE ? DW_STAGE_AFTER_THIS : DW_STAGE_MATCH);
     break;
   case DW_STAGE_MATCH:
-    go_to_hooks(x, DW_STAGE_PREPROCESS);
+    go_to_hooks(x, DW_STAGE_STARTED);
+    break;
+  case DW_STAGE_STARTED:
+    go_to_hooks(x, v == DW_DONE ? DW_STAGE_AFTER_THIS : DW_STAGE_PREPROCESS);
     break;
   case DW_STAGE_PREPROCESS: /* done: by an abort with a response */
     go_to_hooks(x, v == DW_DONE ? DW_STAGE_AFTER_THIS : DW_STAGE_BEFORE);
@@ -392,6 +462,9 @@ static void move_on(dw_exchange *x, dw_verdict v) {
   case DW_STAGE_ERROR:
     go(x, DW_STAGE_AFTER_THIS);
     break;
+  case DW_STAGE_EXCEPTION:
+    exception_told(x);
+    break;
   case DW_STAGE_SERVER_ERROR:
     x->stage = x->after; /* with the cursor it had */
     break;
@@ -402,6 +475,9 @@ static void move_on(dw_exchange *x, dw_verdict v) {
     go_to_hooks(x, DW_STAGE_RESPONSE);
     break;
   case DW_STAGE_RESPONSE:
+    go_to_hooks(x, DW_STAGE_FINISHED);
+    break;
+  case DW_STAGE_FINISHED:
     go(x, DW_STAGE_SEND);
     break;
   case DW_STAGE_SEND:
@@ -413,17 +489,23 @@ static void move_on(dw_exchange *x, dw_verdict v) {
     break;
   case DW_STAGE_STREAM:
     if (v == DW_DONE) break; /* there may be more */
-    if (dw_reply_finish(&x->http) < 0) stream_too_short(x);
-    go(x, DW_STAGE_CLOSE_BODY);
+    if (dw_reply_finish(&x->http) < 0)
+      stream_too_short(x);
+    else
+      go(x, DW_STAGE_CLOSE_BODY);
     break;
   case DW_STAGE_CLOSE_BODY:
     go(x, DW_STAGE_REAP);
     break;
   case DW_STAGE_REAP:
     go_to_hooks(x, DW_STAGE_TEARDOWN);
-    if (x->script && x->stage == DW_STAGE_TEARDOWN) runner(x)->shield(x);
+    if (x->script && x->stage != DW_STAGE_END) runner(x)->shield(x);
     break;
   case DW_STAGE_TEARDOWN:
+    go(x, is_heard(x, DW_SIGNAL_TEARDOWN) ? DW_STAGE_TORN_DOWN
+                                          : DW_STAGE_REAP_AGAIN);
+    break;
+  case DW_STAGE_TORN_DOWN:
     go(x, DW_STAGE_REAP_AGAIN);
     break;
   case DW_STAGE_REAP_AGAIN:

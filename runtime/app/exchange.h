@@ -18,19 +18,23 @@
 typedef enum dw_stage {
   DW_STAGE_REQUEST,
   DW_STAGE_MATCH,
+  DW_STAGE_STARTED, /* a signal, as are the other stages of that kind */
   DW_STAGE_PREPROCESS,
   DW_STAGE_BEFORE,
   DW_STAGE_VIEW,      /* raises a kept routing error first */
   DW_STAGE_ERROR,     /* the error's own handler */
+  DW_STAGE_EXCEPTION, /* signal: nobody has handled the error */
   DW_STAGE_SERVER_ERROR, /* the handler for 500 */
   DW_STAGE_AFTER_THIS,
   DW_STAGE_AFTER,
   DW_STAGE_RESPONSE,
+  DW_STAGE_FINISHED, /* signal */
   DW_STAGE_SEND,
   DW_STAGE_STREAM,
   DW_STAGE_CLOSE_BODY, /* a stream's generator is closed, finished or not */
   DW_STAGE_REAP,       /* tasks that the request left behind are cancelled */
   DW_STAGE_TEARDOWN,
+  DW_STAGE_TORN_DOWN,  /* signal */
   DW_STAGE_REAP_AGAIN, /* ... and those that teardown left */
   DW_STAGE_END
 } dw_stage;

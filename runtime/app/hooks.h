@@ -40,6 +40,15 @@ typedef enum dw_hook {
   DW_HOOK_COUNT
 } dw_hook;
 
+/* Moments that are told to listeners, who come and go at any time. */
+typedef enum dw_signal {
+  DW_SIGNAL_STARTED,   /* the route is known */
+  DW_SIGNAL_EXCEPTION, /* nobody has handled an error */
+  DW_SIGNAL_FINISHED,  /* the response is as it will be sent */
+  DW_SIGNAL_TEARDOWN,  /* behind the teardown functions */
+  DW_SIGNAL_COUNT
+} dw_signal;
+
 typedef struct dw_handlers {
   dw_handler **items;
   uint32_t count, cap;

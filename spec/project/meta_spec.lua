@@ -104,6 +104,11 @@ describe("what is said of", function()
     same("dewar.Blueprint", joined(Blueprint, { name = true, url_prefix = true }))
   end)
 
+  it("signals fits", function()
+    local signal = dewar.signal "meta-spec"
+    same("dewar.Signal", joined(signal, getmetatable(signal)))
+  end)
+
   it("tasks and what synchronises them fits", function()
     for class, object in pairs {
       ["dewar.Event"] = dewar.event(),
