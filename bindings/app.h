@@ -55,6 +55,8 @@ int dw_app_background(lua_State *L);
 void dw_background_open(lua_State *L, dw_script *s);
 /* Adds environ (environ.c), which app.config reads. */
 void dw_environ_open(lua_State *L, dw_script *s);
+/* Adds escape and plain_text (escape.c). */
+void dw_escape_open(lua_State *L, dw_script *s);
 /* core:serve([signals]) (serve.c): turns the loop until the app has been
  * stopped; with signals, SIGINT and SIGTERM stop it. */
 int dw_app_serve(lua_State *L);

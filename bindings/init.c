@@ -47,6 +47,7 @@ static void open_parts(lua_State *L, dw_script *s) {
   dw_background_open(L, s);
   dw_environ_open(L, s);
   dw_crypto_open(L, s);
+  dw_escape_open(L, s);
   dw_client_open(L, s);
   dw_log_open(L, s);
   lua_pushliteral(L, DEWAR_VERSION);

@@ -11,6 +11,8 @@ local url = require "dewar.url"
 
 ---@class dewar.App: dewar.Scaffold
 ---@field name string
+---@field root_path string the folder of the file that made it; others are relative to it
+---@field template_folder string where render_template looks first
 ---@field config table
 ---@field blueprints table<string, dewar.Blueprint>
 ---@field url_map table `.converters` takes new ones; `:rules()` lists the routes
@@ -18,7 +20,7 @@ local App = setmetatable({}, { __index = Scaffold })
 App.__index = App
 App.__name = "dewar.App"
 
-local OPTIONS = { "name", "config" }
+local OPTIONS = { "name", "config", "template_folder" }
 
 --- `url_map.converters.hex = { ... }` makes <hex:n> known to rules added later.
 local function converters(app_core)
@@ -36,6 +38,7 @@ end
 ---@class dewar.AppOptions
 ---@field name? string
 ---@field config? table
+---@field template_folder? string in root_path; default "templates"
 
 --- A new app; `dewar.app()` is short for it.
 ---@param opts? dewar.AppOptions
@@ -44,8 +47,11 @@ function App.new(opts)
   opts = options.check("app", opts, OPTIONS, 2)
   options.check_type("app", opts, "name", "string", 2)
   options.check_type("app", opts, "config", "table", 2)
+  options.check_type("app", opts, "template_folder", "string", 2)
   local self = setmetatable({
     name = opts.name or "app",
+    root_path = options.folder_at(2),
+    template_folder = opts.template_folder or "templates",
     blueprints = {},
     _url_defaults = {},
     _url_build_error_handlers = {},

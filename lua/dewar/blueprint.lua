@@ -7,11 +7,13 @@ local Scaffold = require "dewar.scaffold"
 ---@class dewar.Blueprint: dewar.Scaffold
 ---@field name string
 ---@field url_prefix string?
+---@field root_path string the folder of the file that made it
+---@field template_folder string?
 local Blueprint = setmetatable({}, { __index = Scaffold })
 Blueprint.__index = Blueprint
 Blueprint.__name = "dewar.Blueprint"
 
-local OPTIONS = { "url_prefix", "subdomain", "url_defaults" }
+local OPTIONS = { "url_prefix", "subdomain", "url_defaults", "template_folder" }
 local REGISTER_OPTIONS = { "name", "url_prefix", "subdomain", "url_defaults" }
 
 local function check_name(method, name, level)
@@ -31,6 +33,7 @@ end
 ---@field url_prefix? string
 ---@field subdomain? string
 ---@field url_defaults? table defaults of all of its routes
+---@field template_folder? string in root_path; the app's own templates win
 
 --- A new blueprint.
 ---@param name string unique in the app, without dots
@@ -42,9 +45,12 @@ function Blueprint.new(name, opts)
   check_prefix("blueprint", opts.url_prefix, 2)
   options.check_type("blueprint", opts, "subdomain", "string", 2)
   options.check_type("blueprint", opts, "url_defaults", "table", 2)
+  options.check_type("blueprint", opts, "template_folder", "string", 2)
   return setmetatable({
     name = name,
     url_prefix = opts.url_prefix,
+    root_path = options.folder_at(2),
+    template_folder = opts.template_folder,
     subdomain = opts.subdomain,
     _defaults = opts.url_defaults,
     _records = {},

@@ -9,6 +9,7 @@ end
 local core = require "dewar.core"
 local App = require "dewar.app"
 local Blueprint = require "dewar.blueprint"
+local markup = require "dewar.markup"
 local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
 local signals = require "dewar.signals"
@@ -21,7 +22,7 @@ local dewar = {}
 for name, value in pairs(core) do dewar[name] = value end
 for _, internal in ipairs {
   "app_new", "client_open", "clock_advance", "clock_virtual", "crypto", "debug_counts", "ensure_sync", "environ",
-  "has_request", "is_error_class", "make_response",
+  "has_request", "is_error_class", "make_response", "plain_text",
 } do
   dewar[internal] = nil
 end
@@ -71,7 +72,13 @@ function dewar.url_for(endpoint, values)
   return (url.build(app, endpoint, values, 2)) -- no tail call: levels count
 end
 
-local ESCAPES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+--- Marks a text as HTML, which templates give out as it is. Only for what no
+--- visitor has written.
+---@param text any a string, or what has a text
+---@return dewar.Markup
+function dewar.markup(text)
+  return markup.new(text)
+end
 
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [305] = true, [307] = true, [308] = true }
 
@@ -87,7 +94,7 @@ function dewar.redirect(location, status)
   if not REDIRECTS[status] then
     error("redirect's status is one of 301, 302, 303, 305, 307 and 308; got " .. tostring(status), 2)
   end
-  local link = location:gsub("[&<>\"']", ESCAPES)
+  local link = core.escape(location)
   local page = "<!doctype html>\n<title>Redirecting</title>\n<p>Go to <a href=\"" .. link .. "\">" .. link .. "</a>.\n"
   return (options.call(2, core.response, page, status, { Location = location }))
 end

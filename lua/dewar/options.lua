@@ -73,6 +73,26 @@ function M.check_type(method, opts, name, wanted, level)
   end
 end
 
+--- The folder of the file whose code is at the level; "." where it is in none.
+---@param level integer as for `error`
+---@return string
+function M.folder_at(level)
+  local info = debug.getinfo(level + 1, "S")
+  local path = info and info.source:match "^@(.+)$"
+  if not path then return "." end
+  local folder = path:match "^(.*)/[^/]*$"
+  return folder == "" and "/" or folder or "."
+end
+
+--- A path that is relative to a folder, as one that can be opened.
+---@param folder string
+---@param path string
+---@return string
+function M.join_path(folder, path)
+  if path:sub(1, 1) == "/" or folder == "." then return path end
+  return (folder:gsub("/$", "")) .. "/" .. path
+end
+
 --- Calls f; an error with a message is raised again at the level of the
 --- caller's caller, whose mistake it is.
 ---@param level integer

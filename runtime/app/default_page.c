@@ -3,6 +3,7 @@
  * font, no image. Thread: any. */
 #include "app/default_page.h"
 
+#include "base/html.h"
 #include "base/utf8.h"
 #include "http/headers.h"
 #include "http/tokens.h"
@@ -22,23 +23,6 @@ static dw_slice next_character(dw_slice *text, bool *wellformed) {
 static bool is_control(char c) {
   return ((unsigned char)c < 32 && c != '\t' && c != '\n' && c != '\r') ||
          c == 127;
-}
-
-static const char *html_escape(char c) {
-  switch (c) {
-  case '&':
-    return "&amp;";
-  case '<':
-    return "&lt;";
-  case '>':
-    return "&gt;";
-  case '"':
-    return "&quot;";
-  case '\'':
-    return "&#39;";
-  default:
-    return NULL;
-  }
 }
 
 static const char *json_escape(char c) {
@@ -64,7 +48,7 @@ static int append_text(dw_buffer *out, dw_slice text, bool json) {
   while (text.len > 0 && err == 0) {
     bool wellformed;
     dw_slice c = next_character(&text, &wellformed);
-    const char *escape = json ? json_escape(*c.ptr) : html_escape(*c.ptr);
+    const char *escape = json ? json_escape(*c.ptr) : dw_html_entity(*c.ptr);
     if (!wellformed || is_control(*c.ptr)) escape = "\xEF\xBF\xBD";
     if (escape) c = dw_slice_str(escape);
     err = dw_buffer_append_slice(out, c);

@@ -101,7 +101,8 @@ describe("what is said of", function()
     same("dewar.Scaffold", Scaffold)
     local app = dewar.app()
     same("dewar.App", joined(app, dewar.App))
-    same("dewar.Blueprint", joined(Blueprint, { name = true, url_prefix = true }))
+    same("dewar.Blueprint", joined(Blueprint, { name = true, url_prefix = true, root_path = true,
+      template_folder = true }))
   end)
 
   it("signals fits", function()
