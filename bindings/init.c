@@ -5,6 +5,7 @@
 #include "bindings/init.h"
 
 #include "base/error.h"
+#include "bindings/accept.h"
 #include "bindings/app.h"
 #include "bindings/client.h"
 #include "bindings/crypto.h"
@@ -38,6 +39,7 @@ static void open_parts(lua_State *L, dw_script *s) {
   dw_poll_functions(L, s);
   open_json(L);
   dw_values_open(L, s);
+  dw_accept_open(L, s);
   dw_headers_open(L, s);
   dw_response_open(L, s);
   dw_stream_open(L, s);

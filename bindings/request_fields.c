@@ -3,6 +3,7 @@
 #include "bindings/request_fields.h"
 
 #include "base/error.h"
+#include "bindings/accept.h"
 #include "bindings/route.h"
 #include "bindings/values.h"
 #include "http/cookie.h"
@@ -116,6 +117,22 @@ static void get_authorization(lua_State *L, dw_exchange *x) {
   dw_request_push_authorization(L, header(x, "Authorization"));
 }
 
+static void get_accept_mimetypes(lua_State *L, dw_exchange *x) {
+  dw_accept_push(L, DW_ACCEPT_MEDIA, header(x, "Accept"));
+}
+
+static void get_accept_languages(lua_State *L, dw_exchange *x) {
+  dw_accept_push(L, DW_ACCEPT_LANGUAGE, header(x, "Accept-Language"));
+}
+
+static void get_accept_encodings(lua_State *L, dw_exchange *x) {
+  dw_accept_push(L, DW_ACCEPT_ENCODING, header(x, "Accept-Encoding"));
+}
+
+static void get_accept_charsets(lua_State *L, dw_exchange *x) {
+  dw_accept_push(L, DW_ACCEPT_CHARSET, header(x, "Accept-Charset"));
+}
+
 /* 128 random bits: nobody else's, neither here nor on other machines. */
 static void get_id(lua_State *L, dw_exchange *x) {
   static const char hex[] = "0123456789abcdef";
@@ -212,6 +229,10 @@ const dw_request_field dw_request_fields[] = {
     {"content_length", get_content_length, false},
     {"user_agent", get_user_agent, false},
     {"authorization", get_authorization, true},
+    {"accept_mimetypes", get_accept_mimetypes, true},
+    {"accept_languages", get_accept_languages, true},
+    {"accept_encodings", get_accept_encodings, true},
+    {"accept_charsets", get_accept_charsets, true},
     {"id", get_id, true},
     {"endpoint", get_endpoint, false},
     {"view_args", get_view_args, true},
@@ -230,7 +251,8 @@ const char *const dw_request_names[] = {
     "args",         "headers",        "cookies",      "remote_addr",
     "content_type", "content_length", "user_agent",   "endpoint",
     "view_args",    "url_rule",       "blueprint",    "app",
-    "authorization", "id",
+    "authorization", "accept_mimetypes", "accept_languages",
+    "accept_encodings", "accept_charsets", "id",
     "g",            "traceback",      "max_content_length",
     "form",         "body",           "text",         "json",
     "chunks",       NULL};

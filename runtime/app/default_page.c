@@ -5,7 +5,7 @@
 
 #include "base/html.h"
 #include "base/utf8.h"
-#include "http/headers.h"
+#include "http/accept.h"
 #include "http/tokens.h"
 
 /* --- Text ------------------------------------------------------------------*/
@@ -108,29 +108,6 @@ int dw_default_page(dw_buffer *out, int status, dw_slice description,
 
 /* --- Accept ----------------------------------------------------------------*/
 
-/* Takes what is in front of the next ";" off *rest, trimmed. */
-static dw_slice take_parameter(dw_slice *rest) {
-  const char *end = rest->len > 0 ? memchr(rest->ptr, ';', rest->len) : NULL;
-  size_t len = end ? (size_t)(end - rest->ptr) : rest->len;
-  dw_slice part = dw_slice_trim(dw_slice_of(rest->ptr, len));
-  size_t skip = end ? len + 1 : len;
-  *rest = dw_slice_of(rest->ptr + skip, rest->len - skip);
-  return part;
-}
-
-/* Whether a media range's parameters rule it out: a weight of zero. */
-static bool is_ruled_out(dw_slice parameters) {
-  while (parameters.len > 0) {
-    dw_slice p = take_parameter(&parameters);
-    if (p.len < 3 || (p.ptr[0] != 'q' && p.ptr[0] != 'Q') || p.ptr[1] != '=')
-      continue;
-    for (size_t i = 2; i < p.len; i++)
-      if (p.ptr[i] != '0' && p.ptr[i] != '.') return false;
-    return true;
-  }
-  return false;
-}
-
 static bool is_json(dw_slice type) {
   dw_slice suffix = DW_LITERAL("+json");
   if (dw_slice_equal_nocase(type, DW_LITERAL("application/json"))) return true;
@@ -139,27 +116,11 @@ static bool is_json(dw_slice type) {
   return dw_slice_equal_nocase(end, suffix);
 }
 
-/* How closely a media range stands for HTML; 0: not at all. */
-static int closeness_to_html(dw_slice type) {
-  if (dw_slice_equal_nocase(type, DW_LITERAL("text/html"))) return 3;
-  if (dw_slice_equal_nocase(type, DW_LITERAL("text/*"))) return 2;
-  return dw_slice_equal(type, DW_LITERAL("*/*"));
-}
-
 bool dw_accepts_only_json(dw_slice accept) {
-  bool json = false, html = false;
-  int closest = 0; /* the closest range decides: RFC 9110, 12.5.1 */
-  dw_slice range;
-  while (dw_list_next(&accept, &range)) {
-    dw_slice type = take_parameter(&range);
-    bool admitted = !is_ruled_out(range);
-    int closeness = closeness_to_html(type);
-    if (closeness > closest) html = false;
-    if (closeness > 0 && closeness >= closest) {
-      closest = closeness;
-      html = html || admitted;
-    }
-    if (admitted && is_json(type)) json = true;
-  }
-  return json && !html;
+  dw_slice html = DW_LITERAL("text/html"), rest = accept;
+  if (dw_accept_find(DW_ACCEPT_MEDIA, accept, html).quality > 0) return false;
+  dw_accept_range range;
+  while (dw_accept_next(DW_ACCEPT_MEDIA, &rest, &range))
+    if (range.quality > 0 && is_json(range.value)) return true;
+  return false;
 }

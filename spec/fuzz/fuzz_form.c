@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Fuzzes what reads small texts of requests: forms, cookies, dates,
- * authorities, header values. What was written must be read back as it was. */
+ * authorities, header values, what is accepted. What was written must be read
+ * back as it was. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "http/accept.h"
 #include "http/authority.h"
 #include "http/cookie.h"
 #include "http/date.h"
@@ -112,6 +114,26 @@ static void check_fields(dw_slice text) {
   dw_headers_deinit(&h);
 }
 
+/* What is preferred to everything is preferred to what was named. */
+static void check_accept(dw_slice text) {
+  for (int kind = DW_ACCEPT_MEDIA; kind <= DW_ACCEPT_CHARSET; kind++) {
+    dw_accept_kind k = (dw_accept_kind)kind;
+    dw_slice rest = text, parameter;
+    dw_accept_range r;
+    int count = 0;
+    while (count++ < 50 && dw_accept_next(k, &rest, &r)) {
+      need(r.quality >= 0 && r.quality <= DW_QUALITY_MAX, "a strange weight");
+      need(dw_accept_specificity(k, &r) >= 0, "a strange range");
+      if (dw_accept_is_value(k, r.value))
+        need(dw_accept_find(k, text, r.value).closeness > 0 ||
+                 dw_accept_parameter(&r.parameters, &parameter),
+             "a range that doesn't mean itself");
+    }
+    dw_accept_match m = dw_accept_find(k, text, text);
+    need(m.quality >= 0 && m.quality <= DW_QUALITY_MAX, "a strange quality");
+  }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -124,6 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   check_target(text);
   check_authority(text);
   check_fields(text);
+  check_accept(text);
   need(memory.used == 0, "memory was leaked");
   return 0;
 }

@@ -26,6 +26,10 @@
 ---What the Authorization header says: `type` in lower case, then `username` and
 ---`password` of Basic, or the `token` of any other; nil without one that makes sense.
 ---@field authorization { type: string, username: string?, password: string?, token: string? }?
+---@field accept_mimetypes dewar.Accept
+---@field accept_languages dewar.Accept
+---@field accept_encodings dewar.Accept
+---@field accept_charsets dewar.Accept
 ---@field id string 32 random hexadecimal digits, the same for as long as the request lives
 ---@field endpoint string? of the route; its rule where it has no name; nil where none matched
 ---@field view_args table<string, any>? what the rule's variables are, by name
@@ -61,6 +65,41 @@ function Request:json(options) end
 ---The body piece by piece, as it comes: an iterator that waits for the network.
 ---@return fun(): string?
 function Request:chunks() end
+
+---What a header such as Accept says. The closest range decides: of
+---`text/*;q=0.5, text/html` "text/html" gets 1. Without the header everything is
+---acceptable (of encodings, only identity is).
+---
+---    req.accept_mimetypes:best { "application/json", "text/html" }
+---    for value, quality in pairs(req.accept_languages) do ... end
+---    #req.accept_encodings  -- how many were named
+---@class dewar.Accept
+---@field accept_html boolean of accept_mimetypes: contains("text/html")
+---@field accept_json boolean of accept_mimetypes: contains("application/json")
+---@field accept_xhtml boolean of accept_mimetypes
+local Accept = {}
+
+---The one of the values that the client likes best; of several, the first one;
+---nil, or the default, where none of them is acceptable. Where the client has
+---asked for nothing, the default or the first. Without values: what the client
+---named as its favourite, a wildcard perhaps.
+---@param values? { [integer]: string, default: any }
+---@return any
+function Accept:best(values) end
+
+---From 0, which is not acceptable, to 1.
+---@param value string
+---@return number
+function Accept:quality(value) end
+
+---Whether it is acceptable.
+---@param value string
+---@return boolean
+function Accept:contains(value) end
+
+---What was named, in order of preference, without the weights.
+---@return string[]
+function Accept:values() end
 
 ---@class dewar
 local dewar = {}
