@@ -215,8 +215,11 @@ static void close_own(dw_loop *loop) {
           open);
 }
 
+static bool turn(dw_loop *loop, uv_run_mode mode);
+
 void dw_loop_deinit(dw_loop *loop) {
   assert(loop->running == 0);
+  while (loop->working > 0) turn(loop, UV_RUN_ONCE);
   run_posts(loop, take_posts(loop, true));
   for (int i = 0; i < LAST_DRAINS; i++) drain(loop);
   close_handle(loop, (uv_handle_t *)&loop->wake);

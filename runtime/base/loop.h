@@ -68,6 +68,7 @@ struct dw_loop {
   void *done_data;
   unsigned held;    /* dw_loop_hold minus dw_loop_release */
   unsigned closing; /* internal handles whose close is under way */
+  unsigned working; /* dw_work that is not done */
   uv_timer_t tick;
   uv_prepare_t prepare;
   uv_check_t check;
@@ -93,9 +94,10 @@ struct dw_loop {
  * unreferenced: they don't keep a host's uv_run alive. But an active dw_timer
  * or a queued deferred does (tick and idle are referenced while needed). */
 int dw_loop_init(dw_loop *loop, uv_loop_t *uv, dw_allocator *a, dw_log *log);
-/* Closes the internal handles and turns the loop until they are closed. What is
- * deferred still runs (the end of an in-memory stream's close, say); all timers
- * must be stopped. A host's loop is left open. */
+/* Waits for work that is under way, closes the internal handles and turns the
+ * loop until they are closed. What is deferred still runs (the end of an
+ * in-memory stream's close, say); all timers must be stopped. A host's loop is
+ * left open. */
 void dw_loop_deinit(dw_loop *loop);
 
 /* Milliseconds on the loop's clock: uv_now, or the virtual one. */

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/loop.h"
+#include "base/work.h"
 
 /* --- A loop for each test, and a trace of what ran -------------------------*/
 
@@ -578,6 +579,56 @@ static int open_and_close(dw_allocator *a, void *data) {
 
 TEST(opening_survives_failing_allocations) {
   unit_failing_allocations(open_and_close, NULL);
+}
+
+/* --- Work for the pool -----------------------------------------------------*/
+
+typedef struct job {
+  dw_work work;
+  uv_thread_t thread;
+  unsigned runs;
+} job;
+
+static void job_run(dw_work *w) {
+  job *j = DW_CONTAINER(w, job, work);
+  j->thread = uv_thread_self();
+  j->runs++;
+}
+
+static void job_done(dw_work *w) {
+  job *j = DW_CONTAINER(w, job, work);
+  uv_thread_t here = uv_thread_self();
+  CHECK_INT(j->runs, 1);
+  CHECK(!uv_thread_equal(&j->thread, &here));
+  CHECK(!w->busy);
+  CHECK_INT(dw_loop_turn(&loop, false), DEWAR_EREENTRY);
+  strcat(trace, "d");
+}
+
+static bool job_is_done(void *data) { return !((job *)data)->work.busy; }
+
+TEST(does_work_on_another_thread_and_tells_it_on_its_own) {
+  job j = {.runs = 0};
+  open_loop();
+  dw_work_start(&loop, &j.work, job_run, job_done);
+  CHECK(j.work.busy);
+  CHECK_INT(dw_loop_run(&loop, job_is_done, &j), 0);
+  CHECK_STR(trace, "d");
+  close_loop();
+}
+
+TEST(waits_for_work_before_it_closes) {
+  uv_loop_t host;
+  CHECK_INT(uv_loop_init(&host), 0);
+  dw_allocator_init(&allocator, NULL, NULL);
+  CHECK_INT(dw_loop_init(&loop, &host, &allocator, NULL), 0);
+  job jobs[8] = {{.runs = 0}};
+  trace[0] = '\0';
+  for (int i = 0; i < 8; i++)
+    dw_work_start(&loop, &jobs[i].work, job_run, job_done);
+  dw_loop_deinit(&loop);
+  CHECK_STR(trace, "dddddddd");
+  CHECK_INT(uv_loop_close(&host), 0);
 }
 
 /* --- The date --------------------------------------------------------------*/
