@@ -1,5 +1,6 @@
 -- Writes a seed for each case of the fixtures of messages:
 --     lua5.4 spec/fuzz/seeds.lua spec/fuzz/corpus/parser spec/fixtures/http/*
+--     lua5.4 spec/fuzz/seeds.lua spec/fuzz/corpus/multipart spec/fixtures/forms/*
 -- A seed is the fuzzer's prefix of four bytes and the bytes of the case. Large
 -- cases are left out: small ones teach a fuzzer as much.
 local LARGEST = 400
@@ -45,7 +46,7 @@ end
 
 local folder = arg[1]
 for i = 2, #arg do
-  local group = arg[i]:match("([^/]+)%.http$")
+  local group = arg[i]:match("([^/]+)%.%a+$")
   for title, bytes in pairs(read_cases(arg[i])) do
     if #bytes <= LARGEST then
       local slug = title:gsub("%W+", "-"):lower()

@@ -5,6 +5,7 @@ set(fuzzers
   fuzz_connection.c
   fuzz_form.c
   fuzz_json.c
+  fuzz_multipart.c
   fuzz_parser.c
   fuzz_router.c
 )
