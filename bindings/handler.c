@@ -437,7 +437,9 @@ static int log_main(lua_State *L) {
   lua_pushliteral(L, "\n");
   lua_pushlstring(L, text, trim(text, len));
   lua_concat(L, 3);
-  dw_log_write(t->script->log, DEWAR_ERROR, lua_tostring(L, -1), NULL, 0);
+  dewar_log_field field;
+  size_t n = dw_exchange_log_fields(call->x, &field);
+  dw_log_write(t->script->log, DEWAR_ERROR, lua_tostring(L, -1), &field, n);
   return 0;
 }
 

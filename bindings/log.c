@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "app/exchange.h"
 #include "base/error.h"
+#include "bindings/task.h"
 
 /* Anchored in the registry by its address. */
 struct dw_lua_log {
@@ -127,10 +129,11 @@ static void read_value(lua_State *L, const char *function,
   lua_remove(L, -2);
 }
 
-/* Pushes what the fields of the table at index live in. */
+/* Pushes what the fields of the table at index live in. There is room for one
+ * more. */
 static dewar_log_field *read_fields(lua_State *L, const char *function,
                                     int index, size_t *count) {
-  size_t room = 0;
+  size_t room = 1;
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) room++;
   dewar_log_field *fields = lua_newuserdatauv(L, room * sizeof *fields + 1, 0);
   lua_createtable(L, (int)room, 0); /* keeps the texts of values */
@@ -149,6 +152,15 @@ static dewar_log_field *read_fields(lua_State *L, const char *function,
   return fields;
 }
 
+/* Adds the name of the request that the running task works for, unless there
+ * is a field of that name. */
+static void add_id(const dw_script *s, dewar_log_field *fields, size_t *count) {
+  const dw_exchange *x = s->current ? s->current->context.exchange : NULL;
+  for (size_t i = 0; i < *count; i++)
+    if (strcmp(fields[i].name, "request_id") == 0) return;
+  if (x) *count += dw_exchange_log_fields(x, fields + *count);
+}
+
 static int write(lua_State *L, int level, const char *function) {
   dw_script *s = dw_script_of(L);
   lua_settop(L, 2);
@@ -160,8 +172,9 @@ static int write(lua_State *L, int level, const char *function) {
   if (!s->lua_log || !dw_log_on(s->log, level)) return 0;
   const char *text = luaL_tolstring(L, 1, NULL);
   size_t count = 0;
-  const dewar_log_field *fields =
-      lua_isnil(L, 2) ? NULL : read_fields(L, function, 2, &count);
+  dewar_log_field one, *fields = &one;
+  if (!lua_isnil(L, 2)) fields = read_fields(L, function, 2, &count);
+  add_id(s, fields, &count);
   dw_log_write(s->log, level, text, fields, count);
   return 0;
 }

@@ -169,6 +169,7 @@ static int request_index(lua_State *L) {
 static int request_newindex(lua_State *L) {
   dw_exchange *x = dw_request_check(L, 1);
   const char *name = luaL_checkstring(L, 2);
+  if (dw_request_rewrite(L, x, name)) return 0;
   if (strcmp(name, "max_content_length") != 0)
     return dw_misuse(
         L,

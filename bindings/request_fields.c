@@ -47,6 +47,10 @@ static void get_host(lua_State *L, dw_exchange *x) {
   push_slice(L, x->http.request.authority);
 }
 
+static void get_script_root(lua_State *L, dw_exchange *x) {
+  push_slice(L, x->http.request.root);
+}
+
 static void get_base_url(lua_State *L, dw_exchange *x) {
   dw_request *r = &x->http.request;
   luaL_Buffer b;
@@ -54,6 +58,7 @@ static void get_base_url(lua_State *L, dw_exchange *x) {
   luaL_addlstring(&b, r->scheme.ptr, r->scheme.len);
   luaL_addstring(&b, "://");
   luaL_addlstring(&b, r->authority.ptr, r->authority.len);
+  if (r->root.len > 0) luaL_addlstring(&b, r->root.ptr, r->root.len);
   luaL_addlstring(&b, r->raw_path.ptr, r->raw_path.len);
   luaL_pushresult(&b);
 }
@@ -95,6 +100,10 @@ static void get_headers(lua_State *L, dw_exchange *x) {
 }
 
 static void get_remote_addr(lua_State *L, dw_exchange *x) {
+  if (x->remote.len > 0) {
+    push_slice(L, x->remote);
+    return;
+  }
   char text[64];
   int port;
   dw_stream *s = x->http.connection->stream;
@@ -133,12 +142,16 @@ static void get_accept_charsets(lua_State *L, dw_exchange *x) {
   dw_accept_push(L, DW_ACCEPT_CHARSET, header(x, "Accept-Charset"));
 }
 
-/* 128 random bits: nobody else's, neither here nor on other machines. */
+/* What a middleware has set, or 128 random bits: nobody else's, neither here
+ * nor on other machines. */
 static void get_id(lua_State *L, dw_exchange *x) {
   static const char hex[] = "0123456789abcdef";
   unsigned char bytes[16];
   char text[2 * sizeof bytes];
-  (void)x;
+  if (x->id) {
+    lua_pushstring(L, x->id);
+    return;
+  }
   int code = uv_random(NULL, NULL, bytes, sizeof bytes, 0, NULL);
   if (code < 0) luaL_error(L, "no random bytes: %s", uv_strerror(code));
   for (size_t i = 0; i < sizeof bytes; i++) {
@@ -216,6 +229,7 @@ const dw_request_field dw_request_fields[] = {
     {"method", get_method, false},
     {"path", get_path, false},
     {"raw_path", get_raw_path, false},
+    {"script_root", get_script_root, false},
     {"url", get_url, true},
     {"base_url", get_base_url, true},
     {"host", get_host, false},
@@ -252,7 +266,7 @@ const char *const dw_request_names[] = {
     "content_type", "content_length", "user_agent",   "endpoint",
     "view_args",    "url_rule",       "blueprint",    "app",
     "authorization", "accept_mimetypes", "accept_languages",
-    "accept_encodings", "accept_charsets", "id",
+    "accept_encodings", "accept_charsets", "id", "script_root",
     "g",            "traceback",      "max_content_length",
     "form",         "body",           "text",         "json",
     "chunks",       NULL};

@@ -16,6 +16,10 @@ extern const dw_request_field dw_request_fields[];
 /* { type=, username=, password= } of Basic, { type=, token= } of others, or nil:
  * what the header says (authorization.c). */
 void dw_request_push_authorization(lua_State *L, dw_slice header);
+/* req.name = the value at 3, of the object at 1: false if it is no field that
+ * middleware may set; raises where it isn't the time or the value is unfit
+ * (request_rewrite.c). */
+bool dw_request_rewrite(lua_State *L, dw_exchange *x, const char *name);
 /* All that a request object has, methods included, for messages. */
 extern const char *const dw_request_names[];
 

@@ -248,6 +248,7 @@ int dw_app_build(lua_State *L) {
   o.default_scheme = opt_text(L, 4, "default_scheme");
   o.host = opt_text(L, 4, "host");
   o.server_name = opt_text(L, 4, "server_name");
+  o.root = opt_text(L, 4, "root");
   dw_named_value *values;
   o.nvalues = read_values(L, 3, &values);
   o.values = values;

@@ -10,6 +10,7 @@ local DEFAULTS = {
   DEBUG = false,
   TESTING = false,
   PREFERRED_URL_SCHEME = "http",
+  APPLICATION_ROOT = "/",
   HEADER_TIMEOUT = 10,
   BODY_TIMEOUT = 60,
   KEEP_ALIVE_TIMEOUT = 75,

@@ -74,7 +74,17 @@ int dw_answer_options(dw_exchange *x) {
 
 int dw_answer_redirect(dw_exchange *x) {
   dw_response *r = fresh(x, 308);
+  dw_slice name = DW_LITERAL("Location"), to = x->match.location;
+  dw_slice root = x->http.request.root;
   r->type = "text/html; charset=utf-8";
-  return dw_headers_set(&r->headers, DW_LITERAL("Location"),
-                        x->match.location);
+  if (root.len == 0 || to.len == 0 || to.ptr[0] != '/')
+    return dw_headers_set(&r->headers, name, to);
+  dw_buffer url;
+  dw_buffer_init(&url, x->server->http.alloc, 0);
+  int code = dw_buffer_append_slice(&url, root);
+  if (code == 0) code = dw_buffer_append_slice(&url, to);
+  if (code == 0)
+    code = dw_headers_set(&r->headers, name, dw_buffer_slice(&url));
+  dw_buffer_deinit(&url);
+  return code;
 }

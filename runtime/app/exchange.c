@@ -22,11 +22,15 @@ void dw_exchange_request(dw_transaction *t) {
   if (s->access_log && dw_log_on(s->log, DEWAR_INFO)) x->started = uv_hrtime();
   if (dw_path_decode(t->request.raw_path, &t->request.arena, &x->path) < 0)
     x->path = t->request.raw_path;
-  if (x->scope->hooks[DW_HOOK_REQUEST].count == 0) x->stage = DW_STAGE_MATCH;
   x->after = DW_STAGE_AFTER_THIS;
   dw_response_init(&x->plain, s->http.alloc);
   x->response = &x->plain;
   dw_timer_init(&x->timer, timeout_cb, x);
+  uint64_t timeout = x->app->limits.request_timeout;
+  if (x->scope->hooks[DW_HOOK_REQUEST].count == 0)
+    x->stage = DW_STAGE_MATCH; /* where the timer is started */
+  else if (timeout)
+    dw_timer_start(s->http.loop, &x->timer, timeout);
   dw_dispatch(x);
 }
 
@@ -108,12 +112,34 @@ void dw_exchange_log(dw_exchange *x, const char *what) {
   char where[512];
   snprintf(where, sizeof where, "%s %.*s [%.*s]", what, DW_FMT(x->path),
            DW_FMT(method));
-  if (x->script && x->error.script)
+  if (x->script && x->error.script) {
     x->server->runner->log_error(x, where);
-  else
-    dw_logf(x->server->log, DEWAR_ERROR, "%s: %s", where,
-            x->error.message ? x->error.message
-                             : (x->error.cls ? x->error.cls->name : "error"));
+    return;
+  }
+  char text[1024];
+  dewar_log_field field;
+  snprintf(text, sizeof text, "%s: %s", where,
+           x->error.message ? x->error.message
+                            : (x->error.cls ? x->error.cls->name : "error"));
+  size_t n = dw_exchange_log_fields(x, &field);
+  dw_log_write(x->server->log, DEWAR_ERROR, text, &field, n);
+}
+
+size_t dw_exchange_log_fields(const dw_exchange *x, dewar_log_field *fields) {
+  if (!x->id) return 0;
+  *fields = (dewar_log_field){"request_id", x->id, 0};
+  return 1;
+}
+
+/* Who the client is, for the log. */
+static void remote_of(const dw_exchange *x, char *out, size_t size) {
+  dw_stream *stream = x->http.connection->stream;
+  int port;
+  out[0] = '\0';
+  if (x->remote.len > 0)
+    snprintf(out, size, "%.*s", DW_FMT(x->remote));
+  else if (stream)
+    dw_stream_peer(stream, out, size, &port);
 }
 
 static void log_access(dw_exchange *x) {
@@ -121,12 +147,9 @@ static void log_access(dw_exchange *x) {
   if (!x->server->access_log || !dw_log_on(log, DEWAR_INFO)) return;
   dw_request *r = &x->http.request;
   char status[12], size[24], seconds[24], remote[64], path[256], text[384];
-  int port;
   double took = (double)(uv_hrtime() - x->started) / 1e9;
   dw_slice method = dw_method_name(r->method);
-  remote[0] = '\0';
-  if (x->http.connection->stream)
-    dw_stream_peer(x->http.connection->stream, remote, sizeof remote, &port);
+  remote_of(x, remote, sizeof remote);
   snprintf(status, sizeof status, "%d", x->http.status);
   snprintf(size, sizeof size, "%llu", (unsigned long long)x->http.sent);
   snprintf(seconds, sizeof seconds, "%.6f", took);
@@ -135,10 +158,11 @@ static void log_access(dw_exchange *x) {
            x->http.status ? status : "-", size, took * 1e3);
   char name[24];
   snprintf(name, sizeof name, "%.*s", DW_FMT(method));
-  dewar_log_field fields[] = {{"method", name, 0},     {"path", path, 0},
-                              {"status", status, 1},   {"size", size, 1},
-                              {"seconds", seconds, 1}, {"remote", remote, 0}};
-  dw_log_write(log, DEWAR_INFO, text, fields, 6);
+  dewar_log_field fields[7] = {{"method", name, 0},     {"path", path, 0},
+                               {"status", status, 1},   {"size", size, 1},
+                               {"seconds", seconds, 1}, {"remote", remote, 0}};
+  size_t n = 6 + dw_exchange_log_fields(x, fields + 6);
+  dw_log_write(log, DEWAR_INFO, text, fields, n);
 }
 
 /* --- The end ---------------------------------------------------------------*/

@@ -63,6 +63,8 @@ struct dewar_exchange {
   dw_server *server;
   dw_observer *observer; /* NULL mostly */
   dw_slice path;         /* decoded: see dw_path_decode */
+  dw_slice remote;       /* the client behind a proxy; "": the peer */
+  const char *id;        /* its name in the log; NULL: none */
   dw_match match;
   const dw_route *route; /* of match.rule; NULL without one */
   dw_scope *scope;       /* the route's, else the app's */
@@ -161,6 +163,8 @@ int dw_answer_options(dw_exchange *x);  /* match.allowed */
 int dw_answer_allow(dw_exchange *x);    /* Allow, unless the answer has it */
 /* Sorted names of a set of methods, "GET, HEAD". */
 int dw_allow_text(uint64_t methods, dw_buffer *out);
+/* The fields that its records have in the log; their number: 0 or 1. */
+size_t dw_exchange_log_fields(const dw_exchange *x, dewar_log_field *fields);
 /* Logs an error that no handler dealt with. */
 void dw_exchange_log(dw_exchange *x, const char *what);
 

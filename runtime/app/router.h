@@ -165,6 +165,7 @@ typedef struct dw_url_options {
   dw_slice default_scheme;
   dw_slice host; /* the current request's, with port; "" outside of one */
   dw_slice server_name; /* config SERVER_NAME */
+  dw_slice root;        /* stands before the path: "/app", or "" */
 } dw_url_options;
 
 /* Appends the URL. 0, DW_ENOMEM, a converter's code, or DEWAR_ENOTFOUND /

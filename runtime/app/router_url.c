@@ -178,6 +178,8 @@ static int append_anchor(const url *u) {
 static int append_url(const url *u) {
   size_t start = u->out->len;
   int rc = append_host(u);
+  if (rc > 0 && dw_buffer_append_slice(u->out, u->options->root) < 0)
+    rc = DW_ENOMEM;
   if (rc > 0) rc = dw_rule_build_path(u->rule, u->values, u->out, u->why);
   if (rc > 0) rc = append_query(u);
   if (rc > 0) rc = append_anchor(u);

@@ -29,6 +29,7 @@ typedef struct dw_request {
   dw_slice scheme;         /* of an absolute target, else "http" */
   dw_slice authority;      /* Host, or an absolute target's; may be "" in 1.0 */
   dw_slice host;           /* authority in lower case, without the port */
+  dw_slice root; /* what URLs have before the path: a proxy's "/app" */
   dw_header *headers;      /* in the order of the lines, values trimmed */
   size_t nheaders;
   dw_header *trailers;     /* after the last chunk; never part of headers */

@@ -3,12 +3,16 @@
 -- for that of the running task (bindings/context.c).
 
 ---A request. It is good until its teardown is over: copy what should outlive it.
----Only `max_content_length` can be set; `g` is for values of your own.
+---Only `max_content_length` can be set; `g` is for values of your own. The
+---`request` function of a middleware can also set `method`, `host`, `scheme`,
+---`path`, `raw_path`, `script_root`, `remote_addr` and `id`.
 ---@class dewar.Request
 ---@field method string "GET"
 ---Decoded, but for %2F and %25, and without the query.
 ---@field path string
 ---@field raw_path string as it was sent
+---What URLs have before the path, where a proxy or a mount took it away: "/app".
+---@field script_root string
 ---@field url string whole, with scheme, host and query
 ---@field base_url string the same without the query
 ---@field host string with the port, where one was sent
