@@ -33,6 +33,7 @@ target_link_libraries(dewar_private INTERFACE
 # What each product links beside its objects.
 set(DEWAR_LIBRARIES PkgConfig::UV Threads::Threads m)
 set(DEWAR_PC_REQUIRES "libuv >= 1.44, ${DEWAR_LUA_PC} >= 5.4.4")
+set(DEWAR_PC_LIBS "-pthread -lm") # those that pkg-config doesn't know
 set(DEWAR_OPTIONAL_MODULES "")
 if(NOT DEWAR_LLHTTP_EMBEDDED)
   list(APPEND DEWAR_LIBRARIES llhttp::llhttp)
@@ -59,3 +60,22 @@ endmacro()
 
 dewar_optional(OPENSSL "signing (OpenSSL)" libcrypto 3.0)
 dewar_optional(ZLIB "compressed sessions (zlib)" zlib 1.2)
+
+# WebSocket frames. wslay comes with a package of CMake's; it stands on the two
+# above, for its handshake and for compressed messages.
+find_package(wslay QUIET)
+set(websocket OFF)
+if(TARGET wslay AND DEWAR_WITH_OPENSSL AND DEWAR_WITH_ZLIB)
+  set(websocket ON)
+endif()
+option(DEWAR_WITH_WEBSOCKET "Build with WebSocket (wslay)" ${websocket})
+if(DEWAR_WITH_WEBSOCKET)
+  if(NOT websocket)
+    message(FATAL_ERROR
+      "DEWAR_WITH_WEBSOCKET needs wslay, DEWAR_WITH_OPENSSL and DEWAR_WITH_ZLIB")
+  endif()
+  target_compile_definitions(dewar_private INTERFACE DEWAR_WITH_WEBSOCKET=1)
+  target_link_libraries(dewar_private INTERFACE wslay)
+  list(APPEND DEWAR_LIBRARIES wslay)
+  string(APPEND DEWAR_PC_LIBS " -lwslay")
+endif()

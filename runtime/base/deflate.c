@@ -9,13 +9,15 @@
 #ifdef DEWAR_WITH_ZLIB
 #include <zlib.h>
 
+#include "base/zlib_memory.h"
+
 /* What is asked for at a time. */
 enum { PIECE_MIN = 256, PIECE_MAX = 64 * 1024 };
 
 /* zlib frees without a size: it stands in front of each block. */
 enum { BLOCK_HEAD = 16 };
 
-static void *zlib_alloc(void *data, unsigned count, unsigned size) {
+void *dw_zlib_alloc(void *data, unsigned count, unsigned size) {
   size_t bytes = (size_t)count * size + BLOCK_HEAD;
   char *block = dw_alloc(data, bytes);
   if (!block) return NULL;
@@ -23,7 +25,7 @@ static void *zlib_alloc(void *data, unsigned count, unsigned size) {
   return block + BLOCK_HEAD;
 }
 
-static void zlib_free(void *data, void *ptr) {
+void dw_zlib_free(void *data, void *ptr) {
   size_t bytes;
   char *block = (char *)ptr - BLOCK_HEAD;
   memcpy(&bytes, block, sizeof bytes);
@@ -35,8 +37,8 @@ static int code_of(int result) {
 }
 
 static z_stream stream_of(dw_slice bytes, dw_buffer *out) {
-  return (z_stream){.zalloc = zlib_alloc,
-                    .zfree = zlib_free,
+  return (z_stream){.zalloc = dw_zlib_alloc,
+                    .zfree = dw_zlib_free,
                     .opaque = out->alloc,
                     .next_in = (unsigned char *)(uintptr_t)bytes.ptr,
                     .avail_in = (unsigned)bytes.len};

@@ -35,4 +35,17 @@ static inline bool dw_is_utf8(dw_slice s) {
   return true;
 }
 
+/* The same for text that comes in pieces: a wrong byte is noticed as soon as it
+ * comes. All zero: between two characters. */
+typedef struct dw_utf8 {
+  unsigned char left;      /* bytes of a character that are still to come */
+  unsigned char low, high; /* what the next of them may be */
+} dw_utf8;
+
+/* False: not well-formed, however it may go on. */
+bool dw_utf8_feed(dw_utf8 *u, dw_slice s);
+
+/* Whether the text may end here. */
+static inline bool dw_utf8_complete(const dw_utf8 *u) { return u->left == 0; }
+
 #endif
