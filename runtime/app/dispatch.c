@@ -265,13 +265,25 @@ static void after_failed(dw_exchange *x) {
 
 /* --- Sending ---------------------------------------------------------------*/
 
+/* A file that isn't in memory is sent as a stream is, in its own time. */
+static int reply(dw_exchange *x, bool *stream) {
+  dw_transaction *t = &x->http;
+  dw_response *r = x->response;
+  *stream = true;
+  if (r->kind == DW_BODY_STREAM) return dw_reply_start(t, r);
+  if (r->kind == DW_BODY_FILE && r->length > 0 && !dw_response_bytes(r).len)
+    return dw_reply_file(t, r);
+  *stream = false;
+  return dw_reply(t, r);
+}
+
 static dw_verdict transmit(dw_exchange *x) {
   dw_transaction *t = &x->http;
+  bool stream;
   dw_timer_stop(x->server->http.loop, &x->timer);
-  bool stream = x->response->kind == DW_BODY_STREAM;
   if (x->response->status == 405 && x->match.kind == DW_MATCH_NOT_ALLOWED)
     dw_answer_allow(x);
-  int code = stream ? dw_reply_start(t, x->response) : dw_reply(t, x->response);
+  int code = reply(x, &stream);
   if (code == DW_ENOMEM) {
     dw_response_clear_body(x->response);
     dw_headers_deinit(&x->response->headers);
@@ -283,8 +295,24 @@ static dw_verdict transmit(dw_exchange *x) {
   return stream && code == 0 ? DW_DONE : DW_PASS;
 }
 
+static dw_verdict pump_file(dw_exchange *x) {
+  int code = dw_reply_file_next(&x->http);
+  if (code == 1) {
+    x->draining = true;
+    return DW_PENDING;
+  }
+  if (code == 0 || code == DEWAR_ECLOSED) return DW_PASS;
+  x->error = (dw_error){.cls = &dw_error_base,
+                        .message = code == UV_EOF
+                                       ? "the file has become shorter while "
+                                         "it was sent"
+                                       : dw_strerror(code)};
+  return DW_FAILED;
+}
+
 static dw_verdict pump(dw_exchange *x) {
-  if (x->http.bodiless) return DW_PASS;
+  if (x->http.bodiless || dw_reply_sated(&x->http)) return DW_PASS;
+  if (x->response->kind == DW_BODY_FILE) return pump_file(x);
   if (dw_reply_full(&x->http)) {
     x->draining = true;
     return DW_PENDING;
@@ -489,7 +517,7 @@ static void move_on(dw_exchange *x, dw_verdict v) {
     break;
   case DW_STAGE_STREAM:
     if (v == DW_DONE) break; /* there may be more */
-    if (dw_reply_finish(&x->http) < 0)
+    if (x->http.reply == DW_REPLY_STREAM && dw_reply_finish(&x->http) < 0)
       stream_too_short(x);
     else
       go(x, DW_STAGE_CLOSE_BODY);

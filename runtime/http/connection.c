@@ -85,6 +85,7 @@ void dw_transaction_free(dw_transaction *t) {
   dw_http *h = t->connection->http;
   block *b = (block *)t;
   t->connection->transaction = NULL;
+  dw_transfer_end(t);
   dw_buffer_deinit(&t->body.data);
   dw_arena_deinit(&t->request.arena);
   h->active--;
@@ -164,6 +165,7 @@ void dw_connection_drained(dw_connection *c) {
 static void close_stream(dw_connection *c, bool reset) {
   if (c->state == DW_CONNECTION_CLOSED) return;
   c->state = DW_CONNECTION_CLOSED;
+  if (c->transaction) dw_transfer_end(c->transaction);
   dw_connection_drained(c);
   c->reading = false;
   dw_timer_stop(c->http->loop, &c->timer);
@@ -297,8 +299,7 @@ static void deadline_cb(dw_timer *timer) {
 
 /* --- The life of a connection ----------------------------------------------*/
 
-/* Whoever waited for room writes on; it may be the connection's last use. */
-static void drained(dw_connection *c) {
+void dw_connection_tell_drained(dw_connection *c) {
   dw_transaction *t = c->transaction;
   c->waiting_drain = false;
   if (t) c->http->events->drain_cb(t);
@@ -311,7 +312,7 @@ static void flusher_cb(dw_deferred *d) {
   if (c->state != DW_CONNECTION_CLOSED) {
     if (dw_connection_flush(c) < 0 || c->stream->queued > 0) return;
   }
-  if (c->waiting_drain) drained(c);
+  if (c->waiting_drain) dw_connection_tell_drained(c);
 }
 
 /* Everything that was queued has been sent, or never will be. */
@@ -330,7 +331,7 @@ static void write_cb(dw_stream *s, int status) {
   if (c->state == DW_CONNECTION_HEAD && !dw_parser_started(&c->parser))
     dw_connection_idle(c);
   if (c->waiting_drain)
-    drained(c);
+    dw_connection_tell_drained(c);
   else
     dw_connection_input(c);
 }

@@ -49,6 +49,8 @@ typedef enum dw_reply_state {
   DW_REPLY_CUT     /* the connection is to be closed in mid-answer */
 } dw_reply_state;
 
+typedef struct dw_transfer dw_transfer;
+
 struct dw_transaction {
   dw_request request;
   dw_connection *connection;
@@ -59,8 +61,11 @@ struct dw_transaction {
   bool gone;       /* the client went away */
   int status;      /* that was sent; 0 before */
   uint8_t burst;   /* pieces written since others had their turn */
+  bool ranged;     /* a stream of which length bytes are sent, no more */
   uint64_t length; /* promised by Content-Length */
   uint64_t sent;   /* body bytes given to the connection */
+  uint64_t skip;   /* of a ranged stream, before the first that is sent */
+  dw_transfer *transfer; /* of a file: reply_file.c's own */
 };
 
 /* What a server does with transactions. None may be NULL. */
@@ -155,9 +160,15 @@ void dw_body_want(dw_transaction *t, bool whole);
 /* Takes len bytes from the front of body.data. */
 void dw_body_take(dw_transaction *t, size_t len);
 
-/* Answers with status, headers and bytes (or no body). 0, or DW_ENOMEM: then
+/* Answers with status, headers and what is in memory (or no body). 0, or DW_ENOMEM: then
  * nothing was sent, and a smaller answer may be tried. */
 int dw_reply(dw_transaction *t, dw_response *response);
+/* The same with a file, which it sends by itself: 0, or DW_ENOMEM as above. */
+int dw_reply_file(dw_transaction *t, dw_response *response);
+/* Then asked, and asked again after each drain_cb: 1 while it is being sent, 0
+ * when all is given to the connection; DEWAR_ECLOSED, or why the file can't be
+ * read to its end (UV_EOF: it has become shorter). */
+int dw_reply_file_next(dw_transaction *t);
 /* Starts a streamed answer. 0, or DW_ENOMEM as above. Then: */
 int dw_reply_start(dw_transaction *t, dw_response *response);
 /* Sends a piece; it is copied. 0, DW_ENOMEM, DEWAR_ETOOBIG (more than was
@@ -167,6 +178,10 @@ int dw_reply_write(dw_transaction *t, dw_slice bytes);
  * piece. The client reads slowly, or it is time to let others have their turn.
  */
 bool dw_reply_full(dw_transaction *t);
+/* Whether a ranged stream has given all that was asked for. */
+static inline bool dw_reply_sated(const dw_transaction *t) {
+  return t->ranged && t->sent == t->length;
+}
 int dw_reply_finish(dw_transaction *t); /* 0 or DEWAR_EMISUSE: too short */
 /* Cuts the answer off: the connection will close so that the client can tell
  * (RFC 9112, 8). */

@@ -35,6 +35,16 @@ void dw_connection_reject(dw_connection *c, int status, const char *reason);
 /* The rest of an answered request's body has been swallowed, or won't be. */
 void dw_connection_drained(dw_connection *c);
 
+/* Writes the head of an answer (reply.c). 0, or DW_ENOMEM, and then nothing. */
+int dw_reply_head(dw_transaction *t, dw_response *r, dw_framing framing,
+                  uint64_t length);
+/* Whether something is under way that the client has to take first. */
+bool dw_connection_backed_up(dw_connection *c);
+/* Whoever waited for room goes on; it may be the connection's last use. */
+void dw_connection_tell_drained(dw_connection *c);
+/* The transaction goes, or its connection is closed: a file's sending ends. */
+void dw_transfer_end(dw_transaction *t);
+
 /* NULL without memory. */
 dw_transaction *dw_transaction_new(dw_connection *c);
 void dw_transaction_free(dw_transaction *t);

@@ -54,8 +54,8 @@ static bool says_close(const dw_response *r) {
   return h && dw_slice_equal_nocase(h->value, DW_LITERAL("close"));
 }
 
-static int write_head(dw_transaction *t, dw_response *r, dw_framing framing,
-                      uint64_t length) {
+int dw_reply_head(dw_transaction *t, dw_response *r, dw_framing framing,
+                  uint64_t length) {
   dw_connection *c = t->connection;
   bool keep = c->keep_alive && !c->http->stopping && !says_close(r) &&
               framing != DW_FRAMING_CLOSE && dw_body_allows_reuse(t);
@@ -82,7 +82,7 @@ static int write_head(dw_transaction *t, dw_response *r, dw_framing framing,
 int dw_reply(dw_transaction *t, dw_response *r) {
   dw_connection *c = t->connection;
   if (t->reply != DW_REPLY_NONE) return DEWAR_EMISUSE;
-  dw_slice body = r->kind == DW_BODY_BYTES ? r->body : DW_EMPTY;
+  dw_slice body = dw_response_bytes(r);
   dw_framing framing =
       dw_status_bodiless(r->status) ? DW_FRAMING_NONE : DW_FRAMING_LENGTH;
   if (c->state == DW_CONNECTION_CLOSED) {
@@ -91,7 +91,7 @@ int dw_reply(dw_transaction *t, dw_response *r) {
     return 0;
   }
   size_t before = c->out.len;
-  int code = write_head(t, r, framing, body.len);
+  int code = dw_reply_head(t, r, framing, body.len);
   if (code < 0) return code;
   if (t->bodiless) body = DW_EMPTY;
   t->length = t->sent = body.len;
@@ -131,14 +131,20 @@ int dw_reply_start(dw_transaction *t, dw_response *r) {
   if (t->reply != DW_REPLY_NONE) return DEWAR_EMISUSE;
   dw_framing framing = t->request.minor ? DW_FRAMING_CHUNKED : DW_FRAMING_CLOSE;
   uint64_t length = UINT64_MAX;
-  if (dw_status_bodiless(r->status))
+  if (dw_status_bodiless(r->status)) {
     framing = DW_FRAMING_NONE;
-  else if (find_length(r, &length))
+  } else if (r->ranged) {
     framing = DW_FRAMING_LENGTH;
+    length = r->length;
+    t->skip = r->offset;
+    t->ranged = true;
+  } else if (find_length(r, &length)) {
+    framing = DW_FRAMING_LENGTH;
+  }
   if (t->connection->state == DW_CONNECTION_CLOSED) {
     t->status = r->status;
   } else {
-    int code = write_head(t, r, framing, length);
+    int code = dw_reply_head(t, r, framing, length);
     if (code < 0) return code;
   }
   t->length = length;
@@ -152,10 +158,21 @@ static void flush_soon(dw_connection *c) {
   if (c->out.len > GATHER_MAX / 4) dw_connection_flush(c);
 }
 
+/* What of a piece lies in the range that is sent. */
+static dw_slice in_range(dw_transaction *t, dw_slice bytes) {
+  size_t skip = t->skip < bytes.len ? (size_t)t->skip : bytes.len;
+  uint64_t room = t->length - t->sent;
+  t->skip -= skip;
+  bytes = dw_slice_of(bytes.ptr + skip, bytes.len - skip);
+  if (bytes.len > room) bytes.len = (size_t)room;
+  return bytes;
+}
+
 int dw_reply_write(dw_transaction *t, dw_slice bytes) {
   dw_connection *c = t->connection;
   if (t->reply != DW_REPLY_STREAM) return DEWAR_EMISUSE;
   if (c->state == DW_CONNECTION_CLOSED) return DEWAR_ECLOSED;
+  if (t->ranged) bytes = in_range(t, bytes);
   if (t->bodiless || bytes.len == 0) return 0;
   if (t->framing == DW_FRAMING_LENGTH && bytes.len > t->length - t->sent)
     return DEWAR_ETOOBIG;
@@ -172,8 +189,7 @@ int dw_reply_write(dw_transaction *t, dw_slice bytes) {
   return c->state == DW_CONNECTION_CLOSED ? DEWAR_ECLOSED : 0;
 }
 
-/* Whether something is under way that the client has to take first. */
-static bool is_backed_up(dw_connection *c) {
+bool dw_connection_backed_up(dw_connection *c) {
   if (c->state == DW_CONNECTION_CLOSED) return false;
   if (c->stream->queued + c->out.len <= DW_WRITE_HIGH_WATER) return false;
   return dw_connection_flush(c) == 0 && c->stream->queued > 0;
@@ -181,7 +197,7 @@ static bool is_backed_up(dw_connection *c) {
 
 bool dw_reply_full(dw_transaction *t) {
   dw_connection *c = t->connection;
-  bool full = is_backed_up(c);
+  bool full = dw_connection_backed_up(c);
   if (!full) {
     if (++t->burst < BURST_MAX) return false;
     dw_loop_defer(c->http->loop, &c->flusher);

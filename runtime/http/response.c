@@ -30,27 +30,61 @@ void dw_response_clear_body(dw_response *r) {
   r->kind = DW_BODY_NONE;
   r->body = DW_EMPTY;
   r->owner = NULL;
+  r->offset = r->length = 0;
+  r->ranged = false;
 }
 
-/* Of a body made by set_body: owner is the block, body all of it. */
+/* A body made by set_body, of which r->body may be a part. */
+typedef struct body_copy {
+  size_t len;
+  char bytes[];
+} body_copy;
+
 static void free_copy(dw_response *r) {
-  dw_free(r->headers.alloc, r->owner, r->body.len);
+  body_copy *c = r->owner;
+  dw_free(r->headers.alloc, c, sizeof *c + c->len);
 }
 
 int dw_response_set_body(dw_response *r, dw_slice bytes) {
-  char *copy = NULL;
+  body_copy *c = NULL;
   if (bytes.len > 0) {
-    copy = dw_alloc(r->headers.alloc, bytes.len);
-    if (!copy) return DW_ENOMEM;
-    memcpy(copy, bytes.ptr, bytes.len);
+    c = dw_alloc(r->headers.alloc, sizeof *c + bytes.len);
+    if (!c) return DW_ENOMEM;
+    c->len = bytes.len;
+    memcpy(c->bytes, bytes.ptr, bytes.len);
   }
   dw_response_clear_body(r);
   r->kind = DW_BODY_BYTES;
-  if (!copy) return 0;
-  r->body = dw_slice_of(copy, bytes.len);
-  r->owner = copy;
+  if (!c) return 0;
+  r->body = dw_slice_of(c->bytes, c->len);
+  r->owner = c;
   r->release = free_copy;
   return 0;
+}
+
+static void free_file(dw_response *r) { dw_file_unref(r->owner); }
+
+void dw_response_set_file(dw_response *r, dw_file *file) {
+  dw_response_clear_body(r);
+  r->kind = DW_BODY_FILE;
+  r->owner = file;
+  r->release = free_file;
+  r->length = file->size;
+}
+
+dw_slice dw_response_bytes(const dw_response *r) {
+  const dw_file *file = r->owner;
+  if (r->kind == DW_BODY_BYTES) return r->body;
+  if (r->kind != DW_BODY_FILE || !file->bytes) return DW_EMPTY;
+  return dw_slice_of(file->bytes + r->offset, (size_t)r->length);
+}
+
+void dw_response_narrow(dw_response *r, uint64_t offset, uint64_t length) {
+  if (r->kind == DW_BODY_BYTES)
+    r->body = dw_slice_of(r->body.ptr + offset, (size_t)length);
+  r->offset += offset;
+  r->length = length;
+  r->ranged = r->kind == DW_BODY_STREAM;
 }
 
 int dw_response_set_status(dw_response *r, int status, dw_slice reason) {

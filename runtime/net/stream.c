@@ -20,6 +20,17 @@ int dw_stream_write(dw_stream *s, const uv_buf_t *bufs, unsigned n) {
   return s->type->write(s, bufs, n);
 }
 
+bool dw_stream_writes_files(const dw_stream *s) {
+  return s->type->write_file != NULL;
+}
+
+int dw_stream_write_file(dw_stream *s, dw_file *file, uint64_t offset,
+                         uint64_t len) {
+  if (!s->type->write_file) return UV_ENOSYS;
+  s->file_error = 0;
+  return s->type->write_file(s, file, offset, len);
+}
+
 int dw_stream_shutdown(dw_stream *s) { return s->type->shutdown(s); }
 
 void dw_stream_close(dw_stream *s, bool reset, dw_close_cb cb) {

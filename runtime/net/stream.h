@@ -7,6 +7,7 @@
 #ifndef DW_NET_STREAM_H
 #define DW_NET_STREAM_H
 
+#include "base/file.h"
 #include "base/loop.h"
 #include "base/slice.h"
 
@@ -26,6 +27,8 @@ typedef struct dw_stream_type {
   void (*read_stop)(dw_stream *s);
   ssize_t (*try_write)(dw_stream *s, const uv_buf_t *bufs, unsigned n);
   int (*write)(dw_stream *s, const uv_buf_t *bufs, unsigned n);
+  /* NULL: only what is in memory can be sent. */
+  int (*write_file)(dw_stream *s, dw_file *f, uint64_t offset, uint64_t len);
   int (*shutdown)(dw_stream *s);
   void (*close)(dw_stream *s, bool reset);
   size_t (*peer)(dw_stream *s, char *out, size_t size, int *port);
@@ -39,6 +42,7 @@ struct dw_stream {
   dw_write_cb write_cb;
   dw_close_cb close_cb;
   size_t queued; /* bytes given to write and not yet sent */
+  int file_error; /* why a file was not sent whole; 0: it was */
 };
 
 /* Idempotent. The callback is set by the caller in s->read_cb. */
@@ -50,6 +54,14 @@ ssize_t dw_stream_try_write(dw_stream *s, const uv_buf_t *bufs, unsigned n);
 /* Queues a copy of the bytes; s->write_cb (may be NULL) is called when it is
  * sent, in order. 0 or a negative code, and then nothing was queued. */
 int dw_stream_write(dw_stream *s, const uv_buf_t *bufs, unsigned n);
+/* Queues a part of a file, which is sent without passing through our memory and
+ * without waiting for a disk on the loop's thread. Nothing else may be written
+ * until write_cb tells that it is sent. One that can't be read to its end, as it
+ * has become shorter, say, sets s->file_error. 0, UV_ENOSYS (this kind of stream
+ * can't), or a negative code. */
+int dw_stream_write_file(dw_stream *s, dw_file *file, uint64_t offset,
+                         uint64_t len);
+bool dw_stream_writes_files(const dw_stream *s);
 /* Ends our side once the queue is sent; the other side may still send. */
 int dw_stream_shutdown(dw_stream *s);
 /* Closes; what is queued is dropped. cb (may be NULL) is called later; then the

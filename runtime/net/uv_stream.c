@@ -2,16 +2,19 @@
 /* Streams over sockets: libuv tells when a socket is ready, the bytes are moved
  * here. uv_stream_t would move them with write(2), which raises SIGPIPE once
  * the peer is gone, and would take twice the memory; sendmsg has MSG_NOSIGNAL.
- * An idle stream holds no buffer: it reads into the loop's. Owner: see
- * stream.h. Thread: the loop's. */
+ * An idle stream holds no buffer: it reads into the loop's. Files go by
+ * sendfile in the thread pool, as a page that isn't in memory makes it wait for
+ * the disk. Owner: see stream.h. Thread: the loop's, but for job_run. */
 #include "net/uv_stream.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "net/sendfile.h"
 #include "net/write_queue.h"
 
 enum {
@@ -21,9 +24,19 @@ enum {
   BUFS_MAX = 1024     /* what Linux takes in one call */
 };
 
+/* A file that is being sent. */
+typedef struct file_job {
+  dw_work work;
+  struct socket_stream *stream;
+  dw_file *file;
+  uint64_t offset, left;
+  dw_sendfile result;
+} file_job;
+
 typedef struct socket_stream {
   dw_stream base;
   uv_poll_t poll;
+  file_job *job; /* NULL mostly */
   dw_write_queue queue;
   int fd;
   int broken;     /* the code that sending failed with, or 0 */
@@ -32,6 +45,8 @@ typedef struct socket_stream {
   bool ended; /* the last read told of an end or an error */
   bool shut;  /* our side ends, or will after the queue */
   bool closing;
+  bool closed;  /* the poll handle is */
+  bool working; /* the job is in the pool, and with it the socket */
   uint8_t family; /* of the peer's address */
   uint16_t port;
   uint8_t address[16];
@@ -46,8 +61,8 @@ static socket_stream *of(dw_stream *s) {
 static void poll_cb(uv_poll_t *poll, int status, int events);
 
 static uint8_t wanted(const socket_stream *s) {
-  return (uint8_t)((s->reading ? UV_READABLE : 0) |
-                   (dw_write_queue_empty(&s->queue) ? 0 : UV_WRITABLE));
+  bool sends = !dw_write_queue_empty(&s->queue) || (s->job && !s->working);
+  return (uint8_t)((s->reading ? UV_READABLE : 0) | (sends ? UV_WRITABLE : 0));
 }
 
 static void poll_exactly(socket_stream *s, uint8_t events) {
@@ -119,6 +134,7 @@ static ssize_t send_once(socket_stream *s, const uv_buf_t *bufs, unsigned n) {
 
 /* 0, or why nothing can be sent any more. */
 static int check_writable(const socket_stream *s) {
+  assert(!s->job);
   if (s->broken) return s->broken;
   return s->shut ? UV_EPIPE : 0;
 }
@@ -146,9 +162,12 @@ static void tell_written(socket_stream *s, int status) {
   if (s->base.write_cb) s->base.write_cb(&s->base, status);
 }
 
+static void job_free(socket_stream *s);
+
 static void fail_queue(socket_stream *s, int err) {
   s->broken = err;
   s->base.queued = 0;
+  if (s->job) job_free(s); /* it waited for the queue */
   while (dw_write_queue_pop(&s->queue, s->base.loop->alloc))
     tell_written(s, err);
 }
@@ -177,12 +196,15 @@ static int end_our_side(socket_stream *s) {
   return shutdown(s->fd, SHUT_WR) == 0 ? 0 : last_error();
 }
 
-static void flush(socket_stream *s) {
+static bool is_sent(const socket_stream *s) {
+  return dw_write_queue_empty(&s->queue) && !s->job;
+}
+
+static void flush_queue(socket_stream *s) {
   if (dw_write_queue_empty(&s->queue)) return;
   for (int i = 0; i < SENDS_PER_EVENT; i++)
     if (!flush_once(s)) break;
-  bool done = dw_write_queue_empty(&s->queue);
-  if (done && s->shut && !s->closing && !s->broken) end_our_side(s);
+  if (is_sent(s) && s->shut && !s->closing && !s->broken) end_our_side(s);
 }
 
 static int shut_down(dw_stream *base) {
@@ -190,7 +212,92 @@ static int shut_down(dw_stream *base) {
   if (s->broken) return s->broken;
   if (s->shut) return 0;
   s->shut = true;
-  return dw_write_queue_empty(&s->queue) ? end_our_side(s) : 0;
+  return is_sent(s) ? end_our_side(s) : 0;
+}
+
+/* --- Files -----------------------------------------------------------------*/
+
+static void release(socket_stream *s);
+
+static void job_run(dw_work *work) {
+  file_job *job = DW_CONTAINER(work, file_job, work);
+  job->result = dw_sendfile_some(job->stream->fd, job->file->fd, job->offset,
+                                 job->left);
+}
+
+static void job_free(socket_stream *s) {
+  file_job *job = s->job;
+  s->job = NULL;
+  dw_file_unref(job->file);
+  dw_free(s->base.loop->alloc, job, sizeof *job);
+}
+
+/* The last of the file was sent, or it ends too early. */
+static void end_job(socket_stream *s, int file_error, int broken) {
+  s->base.queued -= (size_t)s->job->left;
+  job_free(s);
+  s->base.file_error = file_error;
+  if (broken) s->broken = broken;
+  if (s->shut && !s->broken) end_our_side(s);
+  tell_written(s, broken);
+}
+
+static void job_done(dw_work *work);
+
+/* Goes on with the file, once what was queued before it is sent. */
+static void start_job(socket_stream *s) {
+  if (!s->job || s->working || !dw_write_queue_empty(&s->queue)) return;
+  dw_work_start(s->base.loop, &s->job->work, job_run, job_done);
+  s->working = true;
+}
+
+/* What came of it: some was sent, or the socket is full, or it is over. */
+static void take_result(socket_stream *s) {
+  file_job *job = s->job;
+  s->base.queued -= job->result.sent;
+  job->left -= job->result.sent;
+  job->offset += job->result.sent;
+  if (job->result.code < 0)
+    end_job(s, 0, job->result.code);
+  else if (job->left == 0 || job->result.file_error)
+    end_job(s, job->result.file_error, 0);
+  else if (!job->result.full)
+    start_job(s);
+}
+
+static void job_done(dw_work *work) {
+  socket_stream *s = DW_CONTAINER(work, file_job, work)->stream;
+  s->working = false;
+  if (s->closing) {
+    job_free(s);
+    release(s);
+    return;
+  }
+  take_result(s);
+  if (!s->closing) poll_lazily(s);
+}
+
+static int write_file(dw_stream *base, dw_file *file, uint64_t offset,
+                      uint64_t len) {
+  socket_stream *s = of(base);
+  int err = check_writable(s);
+  if (err) return err;
+  file_job *job = dw_zalloc(base->loop->alloc, sizeof *job);
+  if (!job) return UV_ENOMEM;
+  job->stream = s;
+  job->file = dw_file_ref(file);
+  job->offset = file->start + offset;
+  job->left = len;
+  s->job = job;
+  base->queued += (size_t)len;
+  start_job(s);
+  return 0;
+}
+
+/* What can be sent is; the file comes behind the queue. */
+static void flush(socket_stream *s) {
+  flush_queue(s);
+  if (!s->closing) start_job(s);
 }
 
 /* --- Events ----------------------------------------------------------------*/
@@ -219,13 +326,21 @@ static void poll_cb(uv_poll_t *poll, int status, int events) {
 
 /* --- Opening and closing ---------------------------------------------------*/
 
-static void closed_cb(uv_handle_t *handle) {
-  socket_stream *s = DW_CONTAINER((uv_poll_t *)handle, socket_stream, poll);
+/* The last use of the stream, once neither libuv nor the pool has it. */
+static void release(socket_stream *s) {
   dw_loop *loop = s->base.loop;
+  if (!s->closed || s->working) return;
+  if (s->fd >= 0) close(s->fd);
   dw_loop_enter(loop);
   if (s->base.close_cb) s->base.close_cb(&s->base);
   dw_loop_leave(loop);
   dw_free(loop->alloc, s, sizeof(*s));
+}
+
+static void closed_cb(uv_handle_t *handle) {
+  socket_stream *s = DW_CONTAINER((uv_poll_t *)handle, socket_stream, poll);
+  s->closed = true;
+  release(s);
 }
 
 static void close_stream(dw_stream *base, bool reset) {
@@ -239,7 +354,13 @@ static void close_stream(dw_stream *base, bool reset) {
     setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
   }
   uv_close((uv_handle_t *)&s->poll, closed_cb);
+  if (s->working) { /* a number that is closed may be given to another file */
+    shutdown(s->fd, SHUT_RDWR);
+    return;
+  }
+  if (s->job) job_free(s);
   close(s->fd);
+  s->fd = -1;
 }
 
 /* The address is kept: once a connection is reset the system forgets it. */
@@ -274,8 +395,8 @@ static size_t peer_address(dw_stream *base, char *out, size_t size, int *port) {
 #define SOCKET_TYPE(type_name)                                                 \
   {                                                                            \
     .name = (type_name), .read_start = read_start, .read_stop = read_stop,     \
-    .try_write = try_write, .write = queue_write, .shutdown = shut_down,       \
-    .close = close_stream, .peer = peer_address                                \
+    .try_write = try_write, .write = queue_write, .write_file = write_file,    \
+    .shutdown = shut_down, .close = close_stream, .peer = peer_address         \
   }
 
 static const dw_stream_type tcp_type = SOCKET_TYPE("tcp");
