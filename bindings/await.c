@@ -199,5 +199,6 @@ void dw_task_functions(lua_State *L, dw_script *s) {
   dw_script_register(L, s, functions);
   dw_spawn_functions(L, s);
   dw_scope_functions(L, s);
-  dw_join_functions(L, s);
+  dw_gather_functions(L, s);
+  dw_group_functions(L, s);
 }

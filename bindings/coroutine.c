@@ -248,8 +248,8 @@ static int yield(lua_State *L) {
   }
   if (s->tasks && dw_scopes_hold(dw_task_here(s), L))
     return dw_misuse(L,
-                     "cannot yield out of dewar.timeout or dewar.shield: its "
-                     "function has to end first");
+                     "cannot yield out of dewar.timeout, dewar.shield or "
+                     "dewar.scope: its function has to end first");
   return lua_yieldk(L, n, 0, dw_generator_yielded);
 }
 

@@ -13,7 +13,7 @@ static int run_task(lua_State *L) {
   dw_wait_refuse(L, s);
   dw_task *here = dw_task_here(s);
   dw_spawn(L, s, lua_gettop(L) - 1, here, &here->context);
-  return dw_join_tasks(L, s, 1, true);
+  return dw_join_task(L, s, 1);
 }
 
 static int call_async_function(lua_State *L) {

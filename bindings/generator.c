@@ -56,11 +56,6 @@ void dw_generator_guard(lua_State *L, int index) {
 
 /* --- Closing it ------------------------------------------------------------*/
 
-static bool is_cancelled(lua_State *L, dw_script *s, int index) {
-  int status;
-  return dw_errors_class(L, s, index, &status) == &dw_error_cancelled;
-}
-
 /* What the error has left: a generator that has caught it, or whose yield is
  * not ours, is closed from outside. */
 static int ended_k(lua_State *L, int status, lua_KContext ctx) {
@@ -68,7 +63,7 @@ static int ended_k(lua_State *L, int status, lua_KContext ctx) {
   dw_script *s = ((dw_task *)x->script)->script;
   lua_State *co = generator_of(L, 2);
   s->ending = NULL;
-  if (status != LUA_OK && status != LUA_YIELD && !is_cancelled(L, s, -1))
+  if (status != LUA_OK && status != LUA_YIELD && !dw_is_cancelled(L, s, -1))
     return dw_rethrow(L, s);
   if (dw_mark_there(co))
     return luaL_error(L, "cannot close a coroutine that another task waits in");

@@ -155,6 +155,11 @@ static int push_mark(lua_State *L) {
   return marked;
 }
 
+void dw_json_mark_array(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &dw_json_array_key);
+  lua_setmetatable(L, -2);
+}
+
 static int array(lua_State *L) {
   if (lua_isnone(L, 1)) lua_newtable(L);
   luaL_checktype(L, 1, LUA_TTABLE);

@@ -25,6 +25,9 @@
  * null. */
 int dw_json_open(lua_State *L);
 
+/* Marks the new table on top as an array, as dewar.array does; raises nothing. */
+void dw_json_mark_array(lua_State *L);
+
 /* Appends the value at index. Raises where it can't be encoded, with a message
  * that names the key ("cannot encode user.tags[3]: ..."), and when memory runs
  * out; out then holds what it held before, or that and some junk behind it: the

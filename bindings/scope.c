@@ -1,30 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* dewar.timeout and dewar.shield: stretches of a task that notice more, or
- * less, than the task around them. Both run their function in place. A scope is
- * linked to the task while that lasts; its box is on the stack of the call.
+/* Scopes: stretches of a task that notice more, or less, than the task around
+ * them; and the two that are no more than that, dewar.timeout and dewar.shield.
+ * Both run their function in place. A scope is linked to the task while that
+ * lasts; its box is on the stack of the call.
  * When the time is up, waits inside raise dewar.Cancelled, and timeout turns it
  * into a TimeoutError at its end; so an inner timeout can't take an outer one's
  * for its own. Thread: the loop's. */
 #include "bindings/task_private.h"
 
 #define BOX_TYPE "dewar.scope"
-
-typedef struct box {
-  dw_task_scope *scope; /* NULL: over */
-} box;
-
-/* Owner: the task. A coroutine that is dropped inside of a scope leaves it to
- * the end of the task. */
-struct dw_task_scope {
-  dw_task *task;
-  box *box; /* NULL: collected */
-  dw_task_scope *outer, *inner;
-  lua_State *L; /* the coroutine that opened it */
-  dw_timer timer;
-  bool shield;
-  bool fired;     /* its time is up */
-  bool delivered; /* and Cancelled has been raised since */
-};
 
 /* --- What a task notices ---------------------------------------------------*/
 
@@ -66,13 +50,20 @@ bool dw_scopes_hold(const dw_task *t, lua_State *L) {
 
 /* --- Opening and closing ---------------------------------------------------*/
 
-static void timer_cb(dw_timer *timer) {
-  dw_task_scope *sc = timer->data;
+void dw_scope_fire(dw_task_scope *sc) {
+  if (sc->fired) return;
   sc->fired = true;
+  if (sc->fired_cb) sc->fired_cb(sc);
   dw_wait_interrupt(sc->task);
 }
 
-static void close_scope(dw_task_scope *sc) {
+static void timer_cb(dw_timer *timer) {
+  dw_task_scope *sc = timer->data;
+  if (!sc->fired) sc->timed = true;
+  dw_scope_fire(sc);
+}
+
+void dw_scope_close(dw_task_scope *sc) {
   dw_task *t = sc->task;
   dw_timer_stop(t->script->loop, &sc->timer);
   if (sc->inner)
@@ -86,25 +77,31 @@ static void close_scope(dw_task_scope *sc) {
 }
 
 void dw_scopes_forget(dw_task *t) {
-  while (t->scopes) close_scope(t->scopes);
+  while (t->scopes) dw_scope_close(t->scopes);
+}
+
+dw_task_scope *dw_scope_open(lua_State *L, dw_script *s, dw_scope_box *box,
+                             bool shield) {
+  dw_task *t = dw_task_here(s);
+  dw_task_scope *sc = dw_alloc(s->alloc, sizeof(*sc));
+  if (!sc) luaL_error(L, "not enough memory");
+  *sc = (dw_task_scope){.task = t, .box = box, .L = L, .shield = shield};
+  dw_timer_init(&sc->timer, timer_cb, sc);
+  box->scope = sc;
+  sc->outer = t->scopes;
+  if (sc->outer) sc->outer->inner = sc;
+  t->scopes = sc;
+  return sc;
 }
 
 /* Puts a new scope's box at 1 and the message handler at 2, below the function
  * and its arguments. */
 static dw_task_scope *open_scope(lua_State *L, dw_script *s, bool shield) {
-  dw_task *t = dw_task_here(s);
   luaL_checkstack(L, 4, NULL);
-  box *b = lua_newuserdatauv(L, sizeof(*b), 0);
+  dw_scope_box *b = lua_newuserdatauv(L, sizeof(*b), 0);
   b->scope = NULL;
   luaL_setmetatable(L, BOX_TYPE);
-  dw_task_scope *sc = dw_alloc(s->alloc, sizeof(*sc));
-  if (!sc) luaL_error(L, "not enough memory");
-  *sc = (dw_task_scope){.task = t, .box = b, .L = L, .shield = shield};
-  dw_timer_init(&sc->timer, timer_cb, sc);
-  b->scope = sc;
-  sc->outer = t->scopes;
-  if (sc->outer) sc->outer->inner = sc;
-  t->scopes = sc;
+  dw_task_scope *sc = dw_scope_open(L, s, b, shield);
   lua_insert(L, 1);
   lua_pushcfunction(L, dw_traceback_handler);
   lua_insert(L, 2);
@@ -112,14 +109,14 @@ static dw_task_scope *open_scope(lua_State *L, dw_script *s, bool shield) {
 }
 
 static int box_gc(lua_State *L) {
-  box *b = luaL_checkudata(L, 1, BOX_TYPE);
+  dw_scope_box *b = luaL_checkudata(L, 1, BOX_TYPE);
   if (b->scope) b->scope->box = NULL;
   return 0;
 }
 
 /* --- timeout ---------------------------------------------------------------*/
 
-static bool is_cancelled(lua_State *L, dw_script *s, int index) {
+bool dw_is_cancelled(lua_State *L, dw_script *s, int index) {
   int status;
   return dw_errors_class(L, s, index, &status) == &dw_error_cancelled;
 }
@@ -127,15 +124,16 @@ static bool is_cancelled(lua_State *L, dw_script *s, int index) {
 static int timeout_end(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   dw_script *s = dw_script_of(L);
-  dw_task_scope *sc = ((box *)lua_touserdata(L, 1))->scope;
+  dw_task_scope *sc = ((dw_scope_box *)lua_touserdata(L, 1))->scope;
   dw_task *t = dw_task_here(s);
   bool returned = status == LUA_OK || status == LUA_YIELD;
   bool fired = sc && sc->fired, delivered = sc && sc->delivered;
-  if (sc) close_scope(sc);
+  if (sc) dw_scope_close(sc);
   luaL_checkstack(L, 8, NULL);
   if (!s->tasks) return returned ? lua_gettop(L) - 2 : lua_error(L);
   if (returned && !delivered) return lua_gettop(L) - 2;
-  if (!returned && !(fired && is_cancelled(L, s, -1))) return dw_rethrow(L, s);
+  if (!returned && !(fired && dw_is_cancelled(L, s, -1)))
+    return dw_rethrow(L, s);
   if (dw_task_interrupted(t)) return dw_raise_cancelled(L, t);
   return dw_errors_raise(L, s, &dw_error_timeout, "out of time");
 }
@@ -159,8 +157,8 @@ static int shield_end(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   dw_script *s = dw_script_of(L);
   dw_task *t = dw_task_here(s);
-  dw_task_scope *sc = ((box *)lua_touserdata(L, 1))->scope;
-  if (sc) close_scope(sc);
+  dw_task_scope *sc = ((dw_scope_box *)lua_touserdata(L, 1))->scope;
+  if (sc) dw_scope_close(sc);
   if (status != LUA_OK && status != LUA_YIELD) return dw_rethrow(L, s);
   /* One that the caller knows of already doesn't keep it from cleaning up. */
   if (t && has_news(t)) return dw_raise_cancelled(L, t);

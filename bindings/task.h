@@ -92,6 +92,8 @@ struct dw_task {
   bool expires;     /* running out of time is what is waited for */
   bool foreign;     /* yielded past us; goes on without a continuation */
   uint64_t token;
+  const char *waits_for; /* see dw_wait_name */
+  uint64_t since;        /* on the loop's clock: of the wait, or the spawning */
   void (*cancel)(void *data);
   void *cancel_data;
   lua_KFunction k;
@@ -168,6 +170,11 @@ static inline bool dw_task_has_slot(const dw_task *t, enum dw_slot slot) {
  * call Lua. */
 dw_wake dw_wait_begin(lua_State *L, dw_script *s, void (*cancel)(void *data),
                       void *data);
+/* What a wait that has begun is for, in the list of tasks: "queue get". Static.
+ * Without it, the name of the C function that waits is shown. */
+static inline void dw_wait_name(dw_wake wake, const char *name) {
+  wake.task->waits_for = name;
+}
 /* Gives a begun wait up without suspending, without calling cancel. */
 void dw_wait_abandon(dw_wake wake);
 /* Suspends until dw_wake_up, then calls k as lua_callk's continuation would be
@@ -200,7 +207,7 @@ double dw_check_seconds(lua_State *L, int index, const char *what);
 double dw_opt_seconds(lua_State *L, int index, const char *what);
 
 /* The functions of the module table on top: sleep, yield, now, spawn, await,
- * gather, async, is_async, timeout, shield, run. */
+ * gather, race, scope, async, is_async, timeout, shield, run. */
 void dw_task_functions(lua_State *L, dw_script *s);
 /* event, queue, semaphore, lock (sync.c). */
 void dw_sync_functions(lua_State *L, dw_script *s);

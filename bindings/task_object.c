@@ -54,7 +54,15 @@ void dw_task_report_failures(dw_task *t) {
     dw_task_object_report(DW_CONTAINER(t->failures.next, dw_task_object, node));
 }
 
-static void seen(dw_task_object *o) { dw_list_remove(&o->node); }
+void dw_task_object_seen(dw_task_object *o) { dw_list_remove(&o->node); }
+
+bool dw_task_object_raised(lua_State *L, int index, int error) {
+  error = lua_absindex(L, error);
+  lua_getiuservalue(L, index, RESULT);
+  bool same = lua_rawequal(L, -1, error);
+  lua_pop(L, 1);
+  return same;
+}
 
 /* --- The end of a task -----------------------------------------------------*/
 
@@ -114,8 +122,8 @@ void dw_task_object_settle(dw_task *t) {
   } else if (o->status == DW_TASK_DONE && t->values > 0) {
     move_results(t, o, co);
   }
-  lua_settop(co, 0);
   tell_waiters(t, o);
+  lua_settop(co, 0);
 }
 
 /* --- Spawning --------------------------------------------------------------*/
@@ -213,7 +221,7 @@ static int spawn(lua_State *L) {
 static int raise_error(lua_State *L, dw_script *s, dw_task_object *o,
                        int object) {
   luaL_checkstack(L, 6, NULL);
-  seen(o);
+  dw_task_object_seen(o);
   lua_getiuservalue(L, object, RESULT);
   if (s->current && o->trace) {
     lua_getiuservalue(L, object, TRACE);

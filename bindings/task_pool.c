@@ -181,7 +181,8 @@ void dw_tasks_open(lua_State *L, dw_script *s) {
   make_room(L, s, FIRST_ROOM);
   dw_task_object_open(L, s);
   dw_scope_open_types(L, s);
-  dw_join_open(L, s);
+  dw_gather_open(L, s);
+  dw_group_open(L, s);
   dw_coroutine_install(L, s);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of the scheduler share: task.c (running), task_pool.c, wait.c,
  * boundary.c, scope.c, traceback.c, coroutine.c, and on top of them
- * task_object.c, await.c, join.c. Thread: the loop's. */
+ * task_object.c, await.c, join.c, gather.c, group.c. Thread: the loop's. */
 #ifndef DW_BINDINGS_TASK_PRIVATE_H
 #define DW_BINDINGS_TASK_PRIVATE_H
 
@@ -11,6 +11,7 @@
 typedef struct dw_tasks dw_tasks;
 typedef struct dw_frame dw_frame;
 typedef struct dw_task_scope dw_task_scope;
+typedef struct dw_scope_box dw_scope_box;
 typedef struct dw_task_object dw_task_object;
 
 enum dw_phase {
@@ -145,17 +146,46 @@ bool dw_function_name(lua_State *L, int function, char *name);
 
 /* --- scope.c ---------------------------------------------------------------*/
 
+/* A stretch of a task that notices more, or less, than the task around it.
+ * Owner: the task. A coroutine that is dropped inside of a scope leaves it to
+ * the end of the task. */
+struct dw_task_scope {
+  dw_task *task;
+  dw_scope_box *box; /* NULL: collected */
+  dw_task_scope *outer, *inner;
+  lua_State *L; /* the coroutine that opened it */
+  dw_timer timer;
+  bool shield;
+  bool fired;     /* what is inside is to be cancelled */
+  bool timed;     /* since the time is up */
+  bool delivered; /* and Cancelled has been raised since */
+  void (*fired_cb)(dw_task_scope *sc); /* may be NULL */
+};
+
+/* In a userdata on the stack of who opened the scope. */
+struct dw_scope_box {
+  dw_task_scope *scope; /* NULL: over */
+};
+
 void dw_scope_open_types(lua_State *L, dw_script *s);
 void dw_scope_functions(lua_State *L, dw_script *s);
+/* Opens a scope of the task that L runs for. Raises without memory. */
+dw_task_scope *dw_scope_open(lua_State *L, dw_script *s, dw_scope_box *box,
+                             bool shield);
+void dw_scope_close(dw_task_scope *sc);
+/* Cancels what is inside; idempotent. */
+void dw_scope_fire(dw_task_scope *sc);
 /* Whether a wait of t is to raise dewar.Cancelled now. */
 bool dw_task_interrupted(const dw_task *t);
 /* It has been raised. */
 void dw_scopes_delivered(dw_task *t);
-bool dw_scopes_limit(const dw_task *t); /* whether a timeout is among them */
+bool dw_scopes_limit(const dw_task *t); /* whether one may end the wait */
 bool dw_scopes_hold(const dw_task *t, lua_State *L); /* whether L opened one */
 void dw_scopes_forget(dw_task *t);
 /* timeout(seconds, fn, ...) */
 int dw_timeout(lua_State *L);
+/* Whether the value at index is dewar.Cancelled, or an instance of it. */
+bool dw_is_cancelled(lua_State *L, dw_script *s, int index);
 
 /* --- traceback.c -----------------------------------------------------------*/
 
@@ -216,6 +246,10 @@ void dw_task_object_settle(dw_task *t);
 /* Logs an error that nobody has seen, once. */
 void dw_task_object_report(dw_task_object *o);
 void dw_task_report_failures(dw_task *t);
+/* Its error needs no report any more. */
+void dw_task_object_seen(dw_task_object *o);
+/* Whether the failed task at index has raised the value at error. */
+bool dw_task_object_raised(lua_State *L, int index, int error);
 /* Pushes the results of an ended task and returns their number, or raises. */
 int dw_task_object_results(lua_State *L, dw_script *s, int index);
 /* An async function becomes what it calls; raises if it can't be called. */
@@ -224,7 +258,7 @@ bool dw_is_callable(lua_State *L, int index);
 /* spawn, async, is_async. */
 void dw_spawn_functions(lua_State *L, dw_script *s);
 
-/* --- await.c, join.c -------------------------------------------------------*/
+/* --- await.c ---------------------------------------------------------------*/
 
 /* What is awaited lies on the stack at base, with k and ctx above it. Calls k
  * with the results that are on top of these. */
@@ -239,19 +273,68 @@ int dw_await_function(lua_State *L);
 int dw_yield_now(lua_State *L);
 /* Raises if t's waiting for `other` could never end. */
 void dw_check_deadlock(lua_State *L, const dw_task *t, const dw_task *other);
-
-void dw_join_open(lua_State *L, dw_script *s);
-/* Waits for the task objects from index on, up to the top. An error or a
- * cancellation cancels them all, waits for their end, and is raised. Returns
- * the first result of each, or all results of the only one. */
-int dw_join_tasks(lua_State *L, dw_script *s, int index, bool all);
 /* Whether the end of `from`, or of what is joined, needs that of t. The search
  * gives up (false) when its budget is spent; NULL is a new one. */
 bool dw_task_reaches(const dw_task *from, const dw_task *t, int *budget);
-bool dw_join_reaches(const struct dw_join *j, const dw_task *t, int *budget);
+
+/* --- join.c ----------------------------------------------------------------*/
+
+typedef struct dw_join dw_join;
+typedef struct dw_member dw_member;
+
+/* A task that is waited for together with others. */
+struct dw_member {
+  dw_waiter waiter; /* of the task */
+  dw_list node;     /* of the join, while the task runs */
+  dw_join *join;
+  dw_task *task; /* NULL: it has ended, or is waited for no more */
+};
+
+/* Tasks that somebody owns who waits for their end. */
+struct dw_join {
+  dw_wake wake; /* of the owner's wait, if it is in one */
+  dw_list members;
+  unsigned running;
+  bool interrupted; /* the owner was cancelled before they had ended */
+  bool ending;      /* all have been cancelled, their end is waited for */
+  /* The task has ended, and its object is on top of its coroutine; or it is not
+   * waited for any more, and o is NULL. Never raises, runs no Lua. */
+  void (*ended_cb)(dw_member *m, const dw_task_object *o);
+};
+
+void dw_join_init(dw_join *j,
+                  void (*ended_cb)(dw_member *m, const dw_task_object *o));
+void dw_join_add(dw_join *j, dw_member *m, dw_task *task);
+/* Is waited for no more. */
+void dw_join_drop(dw_member *m);
+/* Cancels all, once. Nothing interrupts the wait for their end from then on, so
+ * those that wait for t, who waits, are dropped. */
+void dw_join_cancel(dw_join *j, const dw_task *t);
+/* Waits until the join is woken, or the owner is interrupted, which k has to
+ * notice. As `return dw_join_wait(...)`; k sets the owner's join to NULL. */
+int dw_join_wait(lua_State *L, dw_script *s, dw_join *j, const char *name,
+                 lua_KFunction k, lua_KContext ctx);
+/* Sees whether the owner was cancelled before they had ended, be it that it
+ * waited for them or that it is about to. more: some have yet to be added. */
+void dw_join_notice(dw_join *j, const dw_task *t, bool more);
+bool dw_join_reaches(const dw_join *j, const dw_task *t, int *budget);
+
+/* --- gather.c, group.c -----------------------------------------------------*/
+
+void dw_gather_open(lua_State *L, dw_script *s);
+/* gather, race, run. */
+void dw_gather_functions(lua_State *L, dw_script *s);
+/* Waits for the task object at index, which is on top, as its owner: a
+ * cancellation cancels it, and it has ended before that is raised. Returns all
+ * results. */
+int dw_join_task(lua_State *L, dw_script *s, int index);
+void dw_group_open(lua_State *L, dw_script *s);
+/* scope. */
+void dw_group_functions(lua_State *L, dw_script *s);
+/* Whether the value at index is a table of options rather than something that
+ * can be called or awaited. */
+bool dw_is_plain_table(lua_State *L, int index);
 /* queue (queue.c). */
 void dw_queue_functions(lua_State *L, dw_script *s);
-/* gather, run. */
-void dw_join_functions(lua_State *L, dw_script *s);
 
 #endif

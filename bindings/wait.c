@@ -102,6 +102,8 @@ static dw_wake begin(dw_task *t) {
   t->wait = DW_WAIT_BEGUN;
   t->outcome = DW_OUTCOME_OPEN;
   t->raw = t->unbreakable = t->expires = false;
+  t->waits_for = NULL;
+  t->since = dw_loop_now(t->script->loop);
   return (dw_wake){t, ++t->token};
 }
 

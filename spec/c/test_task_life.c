@@ -254,6 +254,15 @@ static const char everything[] =
     "  assert(not pcall(dewar.await, t))\n"
     "  assert(not pcall(dewar.gather, function() error {} end, function() "
     "dewar.sleep(1000) end))\n"
+    "  local function one() return work(1) end\n"
+    "  assert(#dewar.gather({ one, one, one }, { limit = 2 }) == 3)\n"
+    "  assert(dewar.race(one, function() dewar.sleep(1000) end) == 7)\n"
+    "  assert(dewar.scope({ timeout = 9 }, function(scope, n)\n"
+    "    scope:spawn(work, 1)\n"
+    "    scope:spawn(function() work(1) scope:cancel() end)\n"
+    "    return n end, 3) == 3)\n"
+    "  assert(not pcall(dewar.scope, function(scope)\n"
+    "    scope:spawn(function() error {} end) dewar.sleep(1000) end))\n"
     "end)\n";
 
 static int scenario(dw_allocator *a, void *data) {

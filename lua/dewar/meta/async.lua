@@ -1,6 +1,6 @@
 ---@meta dewar.async
--- Tasks, waits and synchronisation (bindings/await.c, task_object.c, join.c,
--- scope.c, sync.c, queue.c, ensure_sync.c). Times are seconds; outside of tasks
+-- Tasks, waits and synchronisation (bindings/await.c, task_object.c, join.c, gather.c,
+-- group.c, scope.c, sync.c, queue.c, ensure_sync.c). Times are seconds; outside of tasks
 -- every call that waits turns the loop until it is done.
 
 ---@class dewar
@@ -50,12 +50,55 @@ function dewar.spawn(fn, ...) end
 ---@return any ...
 function dewar.await(awaitable, seconds) end
 
----Runs all at once, waits for all, and returns the first result of each. The
----first error cancels the rest, waits for its end, and is raised; so does a
----cancellation of the caller.
----@param ... function | dewar.Awaitable
+---@class dewar.GatherOptions
+---@field limit? integer how many functions run at once
+
+---Runs all at once, waits for all, and returns the first result of each: one
+---value each, or, of a list, a list. The first error cancels the rest, waits for
+---its end, and is raised; so does a cancellation of the caller. Options stand
+---behind or before the functions, or behind the list.
+---@param ... function | dewar.Awaitable | dewar.GatherOptions
 ---@return any ...
+---@overload fun(list: (function | dewar.Awaitable)[], options?: dewar.GatherOptions): any[]
 function dewar.gather(...) end
+
+---@class dewar.RaceOptions
+---@field success? boolean errors count only if all fail
+
+---Runs all at once, and returns the results of the first that ends, or raises its
+---error. The others are cancelled, and have ended by then.
+---@param ... function | dewar.Awaitable | dewar.RaceOptions
+---@return any ...
+---@overload fun(list: (function | dewar.Awaitable)[], options?: dewar.RaceOptions): any
+function dewar.race(...) end
+
+---@class dewar.ScopeOptions
+---@field timeout? number seconds; then `dewar.TimeoutError` is raised
+
+---A stretch of a task that owns tasks: what `dewar.scope` gives its function.
+---@class dewar.Scope
+local Scope = {}
+
+---Starts a task that belongs to the scope. One that has been cancelled starts
+---nothing any more, and one that has ended raises.
+---@param fn function
+---@param ... any its arguments
+---@return dewar.Task
+function Scope:spawn(fn, ...) end
+
+---Cancels all that is inside: the tasks, and the function of the scope.
+function Scope:cancel() end
+
+---Calls fn(scope, ...) in place, and waits for the tasks that it has spawned by
+---scope:spawn. The first error, of a task or of fn, cancels all that is inside,
+---and is raised when it has ended. Returns what fn does, or nothing where
+---scope:cancel() has interrupted it.
+---@param options dewar.ScopeOptions
+---@param fn fun(scope: dewar.Scope, ...: any): any
+---@param ... any
+---@return any ...
+---@overload fun(fn: (fun(scope: dewar.Scope, ...: any): any), ...: any): any
+function dewar.scope(options, fn, ...) end
 
 ---An async function: calling it starts a task and returns it.
 ---@param fn function
