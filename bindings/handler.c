@@ -36,7 +36,7 @@ static void push_function(lua_State *L, lua_handler *h) {
     lua_remove(L, -2);
     h->wrapped = true;
   }
-  lua_remove(L, -2);
+  lua_replace(L, -2);
 }
 
 /* The error being handled as a Lua value: what was raised, or an object for

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Responses for Lua, and how what a view returns becomes one. On the plain path
- * (a string, no hooks) no object is made: the exchange's own response borrows
- * the string, which a slot of the task keeps. */
+ * (a string, no hooks) no object is made: the exchange's own response has a copy
+ * of the string in the arena, or borrows it, and a slot of the task keeps it. */
 #include "bindings/response.h"
 
 #include "base/error.h"
@@ -11,6 +11,8 @@
 #include "bindings/json.h"
 
 const char dw_response_type_name[] = "dewar.response";
+
+enum { COPY_MAX = 256 };
 
 static const char html[] = "text/html; charset=utf-8";
 static const char json[] = "application/json";
@@ -57,10 +59,26 @@ static void keep_body(lua_State *L, const target *to) {
     dw_slot_set(L, to->x, DW_SLOT_BODY);
 }
 
+/* A short body of a plain response is copied, which costs less than keeping the
+ * string. */
+static bool copy_string(lua_State *L, const target *to, dw_slice text) {
+  if (to->object || text.len > COPY_MAX) return false;
+  char *copy = dw_arena_copy(&to->x->http.request.arena, text.ptr, text.len);
+  if (!copy) return false;
+  if (dw_task_has_slot(to->x->script, DW_SLOT_BODY)) {
+    lua_pushnil(L);
+    dw_slot_set(L, to->x, DW_SLOT_BODY);
+  }
+  to->r->kind = DW_BODY_BYTES;
+  to->r->body = dw_slice_of(copy, text.len);
+  return true;
+}
+
 static void set_string(lua_State *L, const target *to, int index) {
   size_t len;
   const char *text = lua_tolstring(L, index, &len);
   dw_response_clear_body(to->r);
+  if (copy_string(L, to, dw_slice_of(text, len))) return;
   lua_pushvalue(L, index);
   keep_body(L, to);
   to->r->kind = DW_BODY_BYTES;
@@ -252,6 +270,12 @@ void dw_response_push(lua_State *L, dw_script *s, dw_exchange *x) {
   lua_pop(L, 1);
   o = new_object(L, s);
   dw_slot_push(L, x, DW_SLOT_BODY);
+  if (lua_isnil(L, -1) && x->plain.kind == DW_BODY_BYTES &&
+      !x->plain.release) { /* it would die with the arena */
+    lua_pop(L, 1);
+    x->plain.body.ptr =
+        lua_pushlstring(L, x->plain.body.ptr, x->plain.body.len);
+  }
   lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, -1);
   dw_slot_set(L, x, DW_SLOT_RESPONSE);

@@ -20,8 +20,9 @@ void dw_exchange_request(dw_transaction *t) {
   x->scope = x->app->scope;
   x->max_content_length = x->app->limits.max_content_length;
   if (s->access_log && dw_log_on(s->log, DEWAR_INFO)) x->started = uv_hrtime();
-  if (dw_path_decode(t->request.raw_path, &t->request.arena, &x->path) < 0)
-    x->path = t->request.raw_path;
+  x->path = t->request.raw_path;
+  if (memchr(x->path.ptr, '%', x->path.len))
+    dw_path_decode(t->request.raw_path, &t->request.arena, &x->path);
   x->after = DW_STAGE_AFTER_THIS;
   dw_response_init(&x->plain, s->http.alloc);
   x->response = &x->plain;

@@ -26,7 +26,7 @@ typedef struct dw_allocator {
   int fail_after;   /* tests: with fail_at, all later calls fail too */
   /* Free small blocks of dw_allocator_lua, by size (small.c). */
   void *small[DW_SMALL_CLASSES];
-  uint16_t spare[DW_SMALL_CLASSES]; /* their numbers */
+  size_t spare; /* bytes of them */
 } dw_allocator;
 
 /* With fn NULL the C library's realloc and free are used. */

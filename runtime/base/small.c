@@ -17,11 +17,12 @@
 #define WITHOUT_LISTS 1
 #endif
 
-/* Blocks kept of a class: at most 1 MiB in all. */
+/* Bytes kept, of all classes together. A collection frees in one go what many
+ * requests have dropped: what it gives back should all be found again. */
 #ifdef WITHOUT_LISTS
-static const unsigned spare_max = 0;
+static const size_t spare_max = 0;
 #else
-static const unsigned spare_max = 512;
+static const size_t spare_max = 1024 * 1024;
 #endif
 
 /* The bytes that a block of a size takes. */
@@ -38,7 +39,7 @@ static void *take(dw_allocator *a, size_t size) {
     void **block = a->small[c];
     if (block) {
       a->small[c] = *block;
-      a->spare[c]--;
+      a->spare -= rounded(size);
       return block;
     }
   }
@@ -46,14 +47,12 @@ static void *take(dw_allocator *a, size_t size) {
 }
 
 static void give(dw_allocator *a, void **block, size_t size) {
-  if (size <= DW_SMALL_MAX) {
+  if (size <= DW_SMALL_MAX && a->spare < spare_max) {
     size_t c = class_of(size);
-    if (a->spare[c] < spare_max) {
-      *block = a->small[c];
-      a->small[c] = block;
-      a->spare[c]++;
-      return;
-    }
+    *block = a->small[c];
+    a->small[c] = block;
+    a->spare += rounded(size);
+    return;
   }
   a->fn(a->data, block, rounded(size), 0);
 }
@@ -93,6 +92,6 @@ void dw_allocator_trim(dw_allocator *a) {
       a->small[c] = *block;
       a->fn(a->data, block, (c + 1) * DW_SMALL_UNIT, 0);
     }
-    a->spare[c] = 0;
   }
+  a->spare = 0;
 }
