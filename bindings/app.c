@@ -169,6 +169,26 @@ static int add_hook(lua_State *L) {
   return 0;
 }
 
+/* core:save_sessions_by(f): f(req, res) saves a session that was opened. */
+static int save_sessions_by(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  luaL_argcheck(L, !a->app->saver, 1, "there is one already");
+  a->app->saver = dw_handler_new_own(L, 1, 2);
+  return 0;
+}
+
+/* core:open_sessions_by(f): f(req), once all middleware has let it in. */
+static int open_sessions_by(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  dw_scope *scope = a->app->scope;
+  check_open(L, a);
+  if (scope->hooks[DW_HOOK_REQUEST].last_stays) return 0;
+  dw_handler *h = dw_handler_new_own(L, 1, 2);
+  if (dw_scope_add_last(scope, a->app->alloc, DW_HOOK_REQUEST, h) < 0)
+    return luaL_error(L, "not enough memory");
+  return 0;
+}
+
 static int add_error_handler(lua_State *L) {
   dw_lua_app *a = dw_app_check(L, 1);
   dw_scope *scope = opt_scope(L, a, 2);
@@ -418,6 +438,8 @@ void dw_app_open(lua_State *L, dw_script *s) {
       {"add_scope", add_scope},
       {"add_hook", add_hook},
       {"add_error_handler", add_error_handler},
+      {"open_sessions_by", open_sessions_by},
+      {"save_sessions_by", save_sessions_by},
       {"listen_to", listen_to},
       {"add_converter", dw_app_add_converter},
       {"build", dw_app_build},

@@ -92,6 +92,12 @@ static int clock_virtual(lua_State *L) {
   return 0;
 }
 
+/* time() -> seconds since 1970, by the clock that is in use */
+static int get_time(lua_State *L) {
+  lua_pushnumber(L, dw_loop_time(dw_script_of(L)->loop));
+  return 1;
+}
+
 /* --- Counting --------------------------------------------------------------*/
 
 static void set_count(lua_State *L, const char *name, size_t count) {
@@ -134,6 +140,7 @@ static int debug_counts(lua_State *L) {
 static const luaL_Reg functions[] = {{"clock_advance", clock_advance},
                                      {"clock_virtual", clock_virtual},
                                      {"debug_counts", debug_counts},
+                                     {"time", get_time},
                                      {NULL, NULL}};
 
 void dw_clock_functions(lua_State *L, dw_script *s) {

@@ -21,7 +21,7 @@ extern const dw_runner dw_lua_runner;
 void dw_request_push(lua_State *L, dw_exchange *x);
 /* Cuts the object's tie to x, which is over; never raises. */
 void dw_request_detach(dw_exchange *x);
-/* Adds the type, the proxies request, g and current_app, after_this_request,
+/* Adds the type, the proxies request, g, session and current_app, after_this_request,
  * has_request to the module table on top. */
 void dw_request_open(lua_State *L, dw_script *s);
 /* The proxies (context.c), and replacing the one at index by what it stands for;
@@ -51,6 +51,10 @@ int dw_request_body(lua_State *L);
 int dw_request_text(lua_State *L);
 int dw_request_json(lua_State *L);
 int dw_request_chunks(lua_State *L);
+/* Pushes the session; may wait: as `return dw_request_session(L)`, object at 1
+ * (session.c). */
+int dw_request_session(lua_State *L);
+void dw_session_open(lua_State *L, dw_script *s);
 /* Pushes the form; may wait: as `return dw_request_form(L)`, object at 1. */
 int dw_request_form(lua_State *L);
 

@@ -152,6 +152,8 @@ static int request_index(lua_State *L) {
     if (push_kept(L)) return 1;
     if (!f && strcmp(lua_tostring(L, 2), "form") == 0)
       return dw_request_form(L);
+    if (!f && strcmp(lua_tostring(L, 2), "session") == 0)
+      return dw_request_session(L);
     if (!f) return no_field(L, lua_tostring(L, 2));
     dw_request_check(L, 1);
     f->get(L, r->x);
@@ -296,4 +298,5 @@ void dw_request_open(lua_State *L, dw_script *s) {
                                 {NULL, NULL}};
   dw_script_register(L, s, functions);
   dw_context_open(L, s);
+  dw_session_open(L, s);
 }

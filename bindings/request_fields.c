@@ -268,5 +268,5 @@ const char *const dw_request_names[] = {
     "authorization", "accept_mimetypes", "accept_languages",
     "accept_encodings", "accept_charsets", "id", "script_root",
     "g",            "traceback",      "max_content_length",
-    "form",         "body",           "text",         "json",
+    "session",      "form",         "body",           "text",         "json",
     "chunks",       NULL};

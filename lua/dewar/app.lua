@@ -6,6 +6,7 @@ local Blueprint = require "dewar.blueprint"
 local config = require "dewar.config"
 local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
+local session = require "dewar.session"
 local signals = require "dewar.signals"
 local url = require "dewar.url"
 
@@ -16,6 +17,7 @@ local url = require "dewar.url"
 ---@field config table
 ---@field blueprints table<string, dewar.Blueprint>
 ---@field url_map table `.converters` takes new ones; `:rules()` lists the routes
+---@field session_interface dewar.SessionInterface opens and saves sessions; see docs/sessions.md
 local App = setmetatable({}, { __index = Scaffold })
 App.__index = App
 App.__name = "dewar.App"
@@ -58,12 +60,18 @@ function App.new(opts)
   }, App)
   self._core = core.app_new(self)
   signals.attach(self)
+  session.attach(self)
   self.config = config.new(self._core, opts.config, 2)
   self.url_map = {
     converters = converters(self._core),
     rules = function() return self._core:rules() end,
   }
   return self
+end
+
+function App:__newindex(name, value)
+  if name == "session_interface" and value ~= nil then session.use(self, value, 2) end
+  rawset(self, name, value)
 end
 
 function App:__tostring()
@@ -187,6 +195,9 @@ App.ensure_sync = core.ensure_sync
 function App:url_for(endpoint, values)
   return (url.build(self, endpoint, values, 2)) -- no tail call: levels count
 end
+
+App.session_interface = session.cookies
+App._open_session = session.open
 
 --- A response from what a view may return; an awaitable is awaited first.
 App.make_response = core.make_response

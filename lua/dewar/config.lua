@@ -23,6 +23,12 @@ local DEFAULTS = {
   MAX_TRAILER_SIZE = 4 * 1024,
   CANCEL_ON_DISCONNECT = true,
   JSON_EMPTY_TABLE = "object",
+  SESSION_COOKIE_NAME = "session",
+  SESSION_COOKIE_HTTPONLY = true,
+  SESSION_COOKIE_SECURE = false,
+  SESSION_COOKIE_PARTITIONED = false,
+  PERMANENT_SESSION_LIFETIME = 31 * 24 * 60 * 60,
+  SESSION_REFRESH_EACH_REQUEST = true,
 }
 
 local TYPES = {
@@ -31,6 +37,41 @@ local TYPES = {
   PROPAGATE_EXCEPTIONS = "boolean",
   PREFERRED_URL_SCHEME = "string",
   SECRET_KEY = "string",
+  SESSION_COOKIE_DOMAIN = "string",
+  SESSION_COOKIE_PATH = "string",
+  SESSION_COOKIE_HTTPONLY = "boolean",
+  SESSION_COOKIE_SECURE = "boolean",
+  SESSION_COOKIE_PARTITIONED = "boolean",
+  SESSION_REFRESH_EACH_REQUEST = "boolean",
+}
+
+local function is_list_of_strings(value)
+  if type(value) ~= "table" then return false end
+  for key, item in pairs(value) do
+    if math.type(key) ~= "integer" or key < 1 or key > #value or type(item) ~= "string" then return false end
+  end
+  return true
+end
+
+--- What a key's value must be, where that is more than a type: a test, and its
+--- words.
+local CHECKS = {
+  SECRET_KEY_FALLBACKS = {
+    function(value) return value == nil or is_list_of_strings(value) end,
+    "a list of strings, the keys that were used before",
+  },
+  SESSION_COOKIE_NAME = {
+    function(value) return type(value) == "string" and value:find "^[!#$%%&'*+%-.^_`|~%w]+$" ~= nil end,
+    "a cookie's name, of letters, digits and !#$%&'*+-.^_`|~",
+  },
+  SESSION_COOKIE_SAMESITE = {
+    function(value) return value == nil or value == "Strict" or value == "Lax" or value == "None" end,
+    '"Strict", "Lax", "None", or nil to leave it out',
+  },
+  PERMANENT_SESSION_LIFETIME = {
+    function(value) return type(value) == "number" and value >= 0 and value < 1e12 end,
+    "a number of seconds",
+  },
 }
 
 local methods = {}
@@ -152,6 +193,12 @@ function M.new(app_core, initial, level)
     local wanted = TYPES[key]
     if wanted and value ~= nil and type(value) ~= wanted then
       error(("config.%s is a %s; got a %s"):format(key, wanted, type(value)), 3)
+    end
+    local check = CHECKS[key]
+    if check and not check[1](value) then
+      local got = type(value) == "string" and ("%q"):format(value)
+        or type(value) == "table" and "another table" or tostring(value)
+      error(("config.%s is %s; got %s"):format(key, check[2], got), 3)
     end
     options.call(3, app_core.configure, app_core, key, value)
     values[key] = value

@@ -9,6 +9,7 @@ end
 local core = require "dewar.core"
 local App = require "dewar.app"
 local Blueprint = require "dewar.blueprint"
+local flash = require "dewar.flash"
 local markup = require "dewar.markup"
 local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
@@ -21,8 +22,9 @@ local dewar = {}
 
 for name, value in pairs(core) do dewar[name] = value end
 for _, internal in ipairs {
-  "app_new", "client_open", "clock_advance", "clock_virtual", "crypto", "debug_counts", "ensure_sync", "environ",
-  "has_request", "is_error_class", "make_response", "plain_text",
+  "app_new", "client_open", "clock_advance", "clock_virtual", "crypto", "debug_counts", "ensure_sync",
+  "environ", "has_request", "http_date", "is_error_class", "make_response", "plain_text", "read_only",
+  "time",
 } do
   dewar[internal] = nil
 end
@@ -44,6 +46,15 @@ dewar.signals = signals.signals
 --- time.
 ---@type fun(name: string): dewar.Signal
 dewar.signal = signals.signal
+
+--- Keeps a message for the next page that asks: in the session, to be shown once.
+---@type fun(message: any, category?: string)
+dewar.flash = flash.flash
+
+--- The messages that were flashed, now taken out of the session: a list, which is
+--- the same however often this request asks. See dewar.FlashOptions.
+---@type fun(options?: dewar.FlashOptions): any[]
+dewar.get_flashed_messages = flash.get_flashed_messages
 
 --- A new app: `local app = dewar.app()`.
 ---@param opts? dewar.AppOptions

@@ -7,6 +7,7 @@ local options = require "dewar.options"
 local raw = require "dewar.testing.raw"
 local requests = require "dewar.testing.request"
 local response = require "dewar.testing.response"
+local sessions = require "dewar.testing.session"
 local target = require "dewar.testing.target"
 
 local M = {}
@@ -40,10 +41,21 @@ local CLIENT_OPTIONS = { "cookies", "lifespan", "clock" }
 local REQUEST_OPTIONS = {
   "json", "form", "files", "body", "headers", "query", "auth", "follow_redirects", "stream",
 }
+local SESSION_OPTIONS = { "path", "headers" }
 local RAW_OPTIONS = { "split", "close" }
 
 local IDLE_MAX = 8
 local REDIRECTS_MAX = 20
+
+---@param jar? table
+local function new_client(app, jar)
+  return setmetatable({
+    app = app,
+    _idle = {},
+    _open = setmetatable({}, { __mode = "k" }),
+    _jar = jar,
+  }, Client)
+end
 
 -- --- Sending --------------------------------------------------------------------
 
@@ -217,6 +229,30 @@ for _, name in ipairs { "get", "head", "post", "put", "patch", "delete", "option
   end
 end
 
+-- --- The session ----------------------------------------------------------------
+
+--- Opens the session that the client's cookies stand for, calls f with it, and
+--- saves it into them.
+---@param f fun(session: any): any may wait
+---@param opts? { path: string?, headers: table? } of the request that stands for it
+---@return any ... what f has returned
+function Client:session(f, opts)
+  opts = options.check("session", opts, SESSION_OPTIONS, 2)
+  if type(f) ~= "function" then
+    error(("session takes a function(session); got a %s"):format(type(f)), 2)
+  elseif not self._jar then
+    error("session: this client keeps no cookies", 2)
+  end
+  local stand_in, results = sessions.stand_in(self.app, f)
+  local visitor <close> = new_client(stand_in, self._jar)
+  local answer = perform(visitor, "session", "GET", opts.path or sessions.path(self.app),
+    { headers = opts.headers }, 2)
+  if not results.n then
+    error(("session: the app answered %d"):format(answer.status), 2)
+  end
+  return table.unpack(results, 1, results.n)
+end
+
 -- --- Bytes ----------------------------------------------------------------------
 
 --- Opens a connection for bytes as they are. Errors of views are answered by a
@@ -263,12 +299,6 @@ function Clock:advance(seconds)
   core.clock_advance(seconds)
 end
 
---- A client's cookies follow the app's clock, the virtual one too.
-local function wall_clock()
-  local started, at = os.time(), core.now()
-  return function() return started + (core.now() - at) end
-end
-
 --- Disconnects everything that is open, and waits for its end.
 function Client:close()
   if self._closed then return end
@@ -307,17 +337,13 @@ function M.new(app, opts)
   opts = options.check("test_client", opts, CLIENT_OPTIONS, 2)
   local ok, message = pcall(check_client_options, opts)
   if not ok then error("test_client: " .. message, 2) end
-  local self = setmetatable({
-    app = app,
-    _idle = {},
-    _open = setmetatable({}, { __mode = "k" }),
-  }, Client)
+  local self = new_client(app)
   if opts.clock then
     core.clock_virtual()
     self.clock = setmetatable({}, Clock)
   end
   if opts.cookies ~= false then
-    self._jar = cookies.new(wall_clock())
+    self._jar = cookies.new(core.time)
     self.cookies = cookies.view(self._jar)
   end
   return self

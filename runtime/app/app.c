@@ -37,6 +37,7 @@ void dw_app_free(dw_app *app) {
   dw_scope_free(app->scope, app->alloc);
   for (int i = 0; i < DW_SIGNAL_COUNT; i++)
     if (app->signals[i]) app->signals[i]->free(app->signals[i], app->alloc);
+  if (app->saver) app->saver->free(app->saver, app->alloc);
   dw_router_free(app->router);
   dw_free(app->alloc, app, sizeof *app);
 }

@@ -30,6 +30,7 @@ struct dw_app {
   dw_list routes;
   dw_limits limits;
   dw_handler *signals[DW_SIGNAL_COUNT]; /* made once, kept to the end */
+  dw_handler *saver; /* of the session of a request that has opened it */
   uint8_t heard;    /* bits: the signals that somebody listens to now */
   bool frozen;      /* the first request has come */
   bool testing;     /* TESTING, or PROPAGATE_EXCEPTIONS: see dispatch.c */

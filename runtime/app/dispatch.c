@@ -127,6 +127,13 @@ dw_handler *dw_exchange_next_hook(dw_exchange *x, const dw_handler *like) {
   return h;
 }
 
+/* The session goes first. One that a hook here opens is saved behind that. */
+static dw_verdict call_response(dw_exchange *x, bool *more) {
+  if (!x->session) return call_next(x, more);
+  x->session = false;
+  return x->app->saver->call(x->app->saver, x);
+}
+
 static dw_verdict answer(dw_exchange *x, int code) {
   return code < 0 ? dw_exchange_fail(x, 503, "out of memory") : DW_DONE;
 }
@@ -361,9 +368,10 @@ static dw_verdict work(dw_exchange *x, bool *more) {
   case DW_STAGE_PREPROCESS:
   case DW_STAGE_BEFORE:
   case DW_STAGE_AFTER:
-  case DW_STAGE_RESPONSE:
   case DW_STAGE_TEARDOWN:
     return call_next(x, more);
+  case DW_STAGE_RESPONSE:
+    return call_response(x, more);
   case DW_STAGE_STARTED:
   case DW_STAGE_EXCEPTION:
   case DW_STAGE_FINISHED:
@@ -457,7 +465,8 @@ static void go_to_hooks(dw_exchange *x, dw_stage stage) {
     stage = DW_STAGE_VIEW;
   if (stage == DW_STAGE_AFTER && !has_hooks(x, DW_HOOK_AFTER))
     stage = DW_STAGE_RESPONSE;
-  if (stage == DW_STAGE_RESPONSE && !has_hooks(x, DW_HOOK_RESPONSE))
+  if (stage == DW_STAGE_RESPONSE && !x->session &&
+      !has_hooks(x, DW_HOOK_RESPONSE))
     stage = DW_STAGE_FINISHED;
   if (stage == DW_STAGE_FINISHED && !is_heard(x, DW_SIGNAL_FINISHED))
     stage = DW_STAGE_SEND;

@@ -12,9 +12,9 @@
 #include "app/router.h"
 #include "http/connection.h"
 
-/* The life of a request (docs/lifecycle.md). A session is opened in REQUEST and
- * saved in RESPONSE: both are handlers of these stages, not stages of their
- * own. */
+/* The life of a request (docs/lifecycle.md). A session is opened where it
+ * is first asked for, at the latest, if it is one of the app's own making, by the
+ * last hook of REQUEST; it is saved in RESPONSE, before the hooks. */
 typedef enum dw_stage {
   DW_STAGE_REQUEST,
   DW_STAGE_MATCH,
@@ -84,6 +84,7 @@ struct dewar_exchange {
   bool cancelled;        /* the client went away, or the server stops */
   bool timed_out;        /* REQUEST_TIMEOUT, or the route's */
   bool failed_after;     /* an after hook has failed: later ones are logged */
+  bool session;          /* it has been opened and isn't saved yet */
   bool propagated;       /* the observer gets the error, nothing is sent */
   uint64_t max_content_length;
   uint64_t started;      /* loop time, for the access log */

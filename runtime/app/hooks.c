@@ -52,8 +52,20 @@ int dw_scope_add(dw_scope *s, dw_allocator *a, dw_hook hook, dw_handler *h) {
     h->free(h, a);
     return DW_ENOMEM;
   }
-  list->items[list->count++] = h;
+  uint32_t i = list->count++;
+  list->items[i] = h;
+  if (list->last_stays) {
+    list->items[i] = list->items[i - 1];
+    list->items[i - 1] = h;
+  }
   return 0;
+}
+
+int dw_scope_add_last(dw_scope *s, dw_allocator *a, dw_hook hook,
+                      dw_handler *h) {
+  int code = dw_scope_add(s, a, hook, h);
+  if (code == 0) s->hooks[hook].last_stays = true;
+  return code;
 }
 
 int dw_scope_add_error(dw_scope *s, dw_allocator *a, const dw_error_class *cls,

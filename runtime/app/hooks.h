@@ -52,6 +52,7 @@ typedef enum dw_signal {
 typedef struct dw_handlers {
   dw_handler **items;
   uint32_t count, cap;
+  bool last_stays; /* what is added goes in front of the last one */
 } dw_handlers;
 
 typedef struct dw_error_handler {
@@ -76,6 +77,9 @@ int dw_scope_new(dw_scope **out, dw_allocator *a, dw_scope *parent,
 void dw_scope_free(dw_scope *s, dw_allocator *a);
 /* Takes the handler (also when it fails: then it is freed). 0 or DW_ENOMEM. */
 int dw_scope_add(dw_scope *s, dw_allocator *a, dw_hook hook, dw_handler *h);
+/* The same for one that stays behind all others; there is one such at most. */
+int dw_scope_add_last(dw_scope *s, dw_allocator *a, dw_hook hook,
+                      dw_handler *h);
 /* A second handler for the same class replaces the first, as in Flask. */
 int dw_scope_add_error(dw_scope *s, dw_allocator *a, const dw_error_class *cls,
                        dw_handler *h);

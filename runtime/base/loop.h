@@ -80,6 +80,7 @@ struct dw_loop {
   size_t timers; /* active ones */
   bool virtual_clock;
   uint64_t virtual_now;
+  double virtual_epoch; /* when that was 0, in seconds since 1970 */
   dw_list deferred;
   uv_mutex_t post_lock;
   void *posts; /* locked: a FIFO of posts */
@@ -104,6 +105,8 @@ void dw_loop_deinit(dw_loop *loop);
 uint64_t dw_loop_now(const dw_loop *loop);
 /* Seconds, monotonic, as fine as the machine has them (virtual: exact ms). */
 double dw_loop_seconds(const dw_loop *loop);
+/* Seconds since 1970; with the virtual clock, since it is, by that. */
+double dw_loop_time(const dw_loop *loop);
 /* From now on time stands still until advanced. Timers keep their distance; one
  * that is not due yet doesn't keep the loop alive, as only advancing helps. */
 void dw_loop_use_virtual_clock(dw_loop *loop);

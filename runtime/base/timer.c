@@ -79,6 +79,14 @@ double dw_loop_seconds(const dw_loop *loop) {
   return (double)uv_hrtime() / 1e9;
 }
 
+double dw_loop_time(const dw_loop *loop) {
+  if (loop->virtual_clock)
+    return loop->virtual_epoch + (double)loop->virtual_now / 1e3;
+  uv_timeval64_t now;
+  uv_gettimeofday(&now);
+  return (double)now.tv_sec + (double)now.tv_usec / 1e6;
+}
+
 bool dw_loop_timers_due(const dw_loop *loop) {
   return loop->heap && loop->heap->due <= dw_loop_now(loop);
 }
@@ -125,7 +133,9 @@ void dw_loop_run_timers(dw_loop *loop) {
 void dw_loop_use_virtual_clock(dw_loop *loop) {
   if (loop->virtual_clock) return;
   uv_update_time(loop->uv);
+  double now = dw_loop_time(loop);
   loop->virtual_now = uv_now(loop->uv);
+  loop->virtual_epoch = now - (double)loop->virtual_now / 1e3;
   loop->virtual_clock = true;
   uv_timer_stop(&loop->tick);
   loop->armed = 0;

@@ -13,6 +13,7 @@ end
 local function app_of_page()
   local app = dewar.app()
   app.config.TESTING = true
+  app.config.SECRET_KEY = "for specs"
   app:get("/", function()
     local res = dewar.response("home")
     res:set_cookie("session", "x", { httponly = true })

@@ -131,7 +131,7 @@ describe("what is said of", function()
 
   it("a request fits", function()
     local there = joined(named_in "bindings/request_fields.c", named_in "bindings/request.c",
-      { form = true })
+      { session = true, form = true })
     same("dewar.Request", there)
     local app = dewar.app { config = { TESTING = true } }
     local read = 0

@@ -41,6 +41,7 @@
 ---@field blueprint string? the name of the route's blueprint, with those around it
 ---@field app dewar.App
 ---@field g table the request's own drawer
+---@field session table what follows the browser from request to request; see docs/sessions.md
 ---In an error handler: where the error came from, whatever value was raised.
 ---@field traceback string?
 ---Bytes that the body may have, nil for any number. Set it before the body is
@@ -116,6 +117,11 @@ dewar.request = nil
 ---The drawer of that request, in the same way.
 ---@type table
 dewar.g = nil
+
+---The session of that request, in the same way. `pairs` and `#` work; `dewar.session()`
+---is the table itself.
+---@type table | fun(): table?
+dewar.session = nil
 
 ---The app of the running task, in the same way.
 ---@type dewar.App | fun(): dewar.App?
