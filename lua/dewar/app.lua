@@ -8,6 +8,7 @@ local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
 local session = require "dewar.session"
 local signals = require "dewar.signals"
+local templates = require "dewar.template.app"
 local url = require "dewar.url"
 
 ---@class dewar.App: dewar.Scaffold
@@ -21,8 +22,9 @@ local url = require "dewar.url"
 local App = setmetatable({}, { __index = Scaffold })
 App.__index = App
 App.__name = "dewar.App"
+for name, value in pairs(templates) do App[name] = value end
 
-local OPTIONS = { "name", "config", "template_folder" }
+local OPTIONS = { "name", "config", "root_path", "template_folder" }
 
 --- `url_map.converters.hex = { ... }` makes <hex:n> known to rules added later.
 local function converters(app_core)
@@ -40,6 +42,7 @@ end
 ---@class dewar.AppOptions
 ---@field name? string
 ---@field config? table
+---@field root_path? string default the folder of the file that calls this
 ---@field template_folder? string in root_path; default "templates"
 
 --- A new app; `dewar.app()` is short for it.
@@ -49,16 +52,18 @@ function App.new(opts)
   opts = options.check("app", opts, OPTIONS, 2)
   options.check_type("app", opts, "name", "string", 2)
   options.check_type("app", opts, "config", "table", 2)
+  options.check_type("app", opts, "root_path", "string", 2)
   options.check_type("app", opts, "template_folder", "string", 2)
   local self = setmetatable({
     name = opts.name or "app",
-    root_path = options.folder_at(2),
+    root_path = opts.root_path or options.folder_at(2),
     template_folder = opts.template_folder or "templates",
     blueprints = {},
     _url_defaults = {},
     _url_build_error_handlers = {},
   }, App)
   self._core = core.app_new(self)
+  self:_init_templates()
   signals.attach(self)
   session.attach(self)
   self.config = config.new(self._core, opts.config, 2)
@@ -103,9 +108,10 @@ end
 function App:_add_to(scope, name, kind, f, class)
   if kind == "error" then
     self._core:add_error_handler(scope, class, f)
-  elseif kind == "url_defaults" then
-    local list = self._url_defaults[name or ""] or {}
-    self._url_defaults[name or ""] = list
+  elseif kind == "url_defaults" or kind == "context_processors" then
+    local lists = self["_" .. kind]
+    local list = lists[name or ""] or {}
+    lists[name or ""] = list
     list[#list + 1] = f
   else
     self._core:add_hook(scope, kind, f)

@@ -3,6 +3,7 @@
 
 local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
+local templates = require "dewar.template.app"
 
 ---@class dewar.Blueprint: dewar.Scaffold
 ---@field name string
@@ -13,7 +14,7 @@ local Blueprint = setmetatable({}, { __index = Scaffold })
 Blueprint.__index = Blueprint
 Blueprint.__name = "dewar.Blueprint"
 
-local OPTIONS = { "url_prefix", "subdomain", "url_defaults", "template_folder" }
+local OPTIONS = { "url_prefix", "subdomain", "url_defaults", "root_path", "template_folder" }
 local REGISTER_OPTIONS = { "name", "url_prefix", "subdomain", "url_defaults" }
 
 local function check_name(method, name, level)
@@ -33,6 +34,7 @@ end
 ---@field url_prefix? string
 ---@field subdomain? string
 ---@field url_defaults? table defaults of all of its routes
+---@field root_path? string default the folder of the file that calls this
 ---@field template_folder? string in root_path; the app's own templates win
 
 --- A new blueprint.
@@ -45,11 +47,12 @@ function Blueprint.new(name, opts)
   check_prefix("blueprint", opts.url_prefix, 2)
   options.check_type("blueprint", opts, "subdomain", "string", 2)
   options.check_type("blueprint", opts, "url_defaults", "table", 2)
+  options.check_type("blueprint", opts, "root_path", "string", 2)
   options.check_type("blueprint", opts, "template_folder", "string", 2)
   return setmetatable({
     name = name,
     url_prefix = opts.url_prefix,
-    root_path = options.folder_at(2),
+    root_path = opts.root_path or options.folder_at(2),
     template_folder = opts.template_folder,
     subdomain = opts.subdomain,
     _defaults = opts.url_defaults,
@@ -90,7 +93,8 @@ end
 Scaffold._app_hook("before_app_request", "before", true)
 Scaffold._app_hook("after_app_request", "after", true)
 Scaffold._app_hook("teardown_app_request", "teardown", true)
-for _, name in ipairs { "before_app_request", "after_app_request", "teardown_app_request" } do
+Scaffold._app_hook("app_context_processor", "context_processors", true)
+for _, name in ipairs { "before_app_request", "after_app_request", "teardown_app_request", "app_context_processor" } do
   Blueprint[name], Scaffold[name] = Scaffold[name], nil
 end
 
@@ -103,6 +107,31 @@ function Blueprint:app_errorhandler(key, f)
   self._check_callable("app_errorhandler", "the handler", f, 2)
   self:_add("error", true, f, class)
   return f
+end
+
+--- Makes a function known to all templates of the app; see App:template_filter.
+---@param name string
+---@param f fun(value: any, ...: any): any
+---@return function f
+function Blueprint:app_template_filter(name, f)
+  self:_check_setup("app_template_filter", 2)
+  templates._check_template_name("app_template_filter", name, 2)
+  self._check_callable("app_template_filter", "the filter", f, 2)
+  self:_record(function(state) state.app:_add_template_name("_template_filters", name, f) end)
+  return f
+end
+
+--- Makes a value known to all templates of the app; see App:template_global.
+---@generic T
+---@param name string
+---@param value T
+---@return T value
+function Blueprint:app_template_global(name, value)
+  self:_check_setup("app_template_global", 2)
+  templates._check_template_name("app_template_global", name, 2)
+  templates._check_template_value("app_template_global", value, 2)
+  self:_record(function(state) state.app:_add_template_name("_template_globals", name, value) end)
+  return value
 end
 
 --- Nests another blueprint in this one.
@@ -185,6 +214,7 @@ function Blueprint:_register(app, opts, parent, level)
     subdomain = subdomain and subdomain .. "." .. parent.subdomain or parent.subdomain
   end
   app.blueprints[name] = self
+  app._registered[#app._registered + 1] = self
   self._used = true
   local state = setmetatable({
     app = app,

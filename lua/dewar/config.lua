@@ -36,6 +36,7 @@ local TYPES = {
   TESTING = "boolean",
   PROPAGATE_EXCEPTIONS = "boolean",
   PREFERRED_URL_SCHEME = "string",
+  TEMPLATES_AUTO_RELOAD = "boolean",
   SECRET_KEY = "string",
   SESSION_COOKIE_DOMAIN = "string",
   SESSION_COOKIE_PATH = "string",

@@ -14,6 +14,7 @@ local markup = require "dewar.markup"
 local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
 local signals = require "dewar.signals"
+local template_errors = require "dewar.template.errors"
 local url = require "dewar.url"
 local views = require "dewar.views"
 
@@ -37,6 +38,10 @@ dewar.View = views.View
 dewar.MethodView = views.MethodView
 --- What url_for raises: no such endpoint, or values that don't fit.
 dewar.BuildError = url.BuildError
+--- What render_template raises where there is no such template.
+dewar.TemplateNotFound = template_errors.NotFound
+--- What it raises for one that can't be compiled: `template` and `line` say where.
+dewar.TemplateSyntaxError = template_errors.SyntaxError
 
 --- Dewar's own signals, and those that `signal` has made, by name.
 ---@type table<string, dewar.Signal>
@@ -81,6 +86,48 @@ function dewar.url_for(endpoint, values)
     error("url_for was used outside of an app's task; call app:url_for instead", 2)
   end
   return (url.build(app, endpoint, values, 2)) -- no tail call: levels count
+end
+
+--- Renders for the current app; levels count here, so nothing is a tail call.
+local function render(method, source, values, level)
+  local app = core.current_app()
+  if not app then
+    error(("%s was used outside of an app's task; call app:%s instead"):format(method, method), level)
+  end
+  return (require("dewar.template").call(app, method, source, values, level))
+end
+
+--- Renders a template of the current app: docs/templates.md.
+---@param name string|string[] of a list the first that there is
+---@param values? table
+---@return string
+function dewar.render_template(name, values)
+  return (render("render_template", name, values, 3))
+end
+
+--- Renders a template that is a text.
+---@param text string
+---@param values? table
+---@return string
+function dewar.render_template_string(text, values)
+  return (render("render_template_string", text, values, 3))
+end
+
+--- Renders a template piece by piece, as a body: what is ready is sent before the
+--- template waits.
+---@param name string|string[]
+---@param values? table
+---@return fun(): string?
+function dewar.stream_template(name, values)
+  return (render("stream_template", name, values, 3))
+end
+
+--- Renders a template that is a text piece by piece.
+---@param text string
+---@param values? table
+---@return fun(): string?
+function dewar.stream_template_string(text, values)
+  return (render("stream_template_string", text, values, 3))
 end
 
 --- Marks a text as HTML, which templates give out as it is. Only for what no

@@ -171,6 +171,7 @@ hook("after_request", "after")
 hook("teardown_request", "teardown")
 hook("url_value_preprocessor", "preprocess")
 hook("url_defaults", "url_defaults")
+hook("context_processor", "context_processors")
 Scaffold._app_hook = hook
 
 --- The error class that an argument of errorhandler stands for.

@@ -25,6 +25,7 @@ describe("misuse raises at the caller's line", function()
       { "the options must be a table", function() dewar.app(5) end },
       { "'name' is a string; got a table", function() local _ = dewar.app { name = {} } end },
       { "'config' is a table; got a number", function() local _ = dewar.app { config = 5 } end },
+      { "'root_path' is a string; got a number", function() local _ = dewar.app { root_path = 5 } end },
       { "'template_folder' is a string; got a number",
         function() local _ = dewar.app { template_folder = 5 } end },
     }
@@ -82,6 +83,7 @@ describe("misuse raises at the caller's line", function()
       { "no dots", function() local _ = dewar.blueprint "a.b" end },
       { "'subdomain' is a string", function() local _ = dewar.blueprint("a", { subdomain = 5 }) end },
       { "'url_defaults' is a table", function() local _ = dewar.blueprint("a", { url_defaults = 5 }) end },
+      { "'root_path' is a string", function() local _ = dewar.blueprint("a", { root_path = 5 }) end },
       { "'template_folder' is a string", function() local _ = dewar.blueprint("a", { template_folder = 5 }) end },
       { "'subdomain' is a string", function() app:register_blueprint(bp, { subdomain = 5 }) end },
       { "'url_defaults' is a table", function() app:register_blueprint(bp, { url_defaults = 5 }) end },

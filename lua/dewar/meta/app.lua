@@ -74,6 +74,13 @@ function Scaffold:url_value_preprocessor(f) end
 ---@return dewar.Handler f
 function Scaffold:url_defaults(f) end
 
+---What templates find beside the values that they are given: f(req) returns a
+---table. A blueprint's is for the templates that its own requests render. Outside
+---of a request req is nil.
+---@param f dewar.Handler
+---@return dewar.Handler f
+function Scaffold:context_processor(f) end
+
 ---@class dewar.Blueprint
 local Blueprint = {}
 
@@ -86,6 +93,11 @@ function Blueprint:before_app_request(f) end
 ---@param f dewar.Handler
 ---@return dewar.Handler f
 function Blueprint:after_app_request(f) end
+
+---context_processor of the whole app.
+---@param f dewar.Handler
+---@return dewar.Handler f
+function Blueprint:app_context_processor(f) end
 
 ---teardown_request of the whole app.
 ---@param f dewar.Handler
