@@ -422,6 +422,36 @@ describe("an app's templates", function()
     end)
   end)
 
+  it("are as their page in docs/ has them", function()
+    local file = assert(io.open "docs/templates.md")
+    local page = file:read "a"
+    file:close()
+    local files = {}
+    for text in page:gmatch "\n```html\n(.-)```" do
+      local name = text:match "^<%%# templates/(%S+) %-%%>\n"
+      if name then files[name] = text end
+    end
+    local app = templates.app(files)
+    local values = { post = { title = "A & B", author = { name = "Ada" } }, user = { email = "a@b" } }
+    assert.are.equal([[
+<!doctype html>
+<title>A &amp; B - My site</title>
+<main>
+
+<h1>A &amp; B</h1>
+<p class="author">Ada</p>
+
+</main>
+]], app:render_template("page.html", values))
+    assert.matches("<title>My site</title>\n<main>\n</main>\n$", app:render_template "base.html")
+    assert.are.equal([[
+<form method="post">
+<label>Email <input name="email" value="a@b"></label>
+</form>
+]], app:render_template("form.html", values))
+    assert.are.equal("<h1><b>A &amp; B</b></h1> <nav><b>A &amp; B</b></nav>\n", app:render_template("twice.html", values))
+  end)
+
   it("refuse misuse at the caller's line", function()
     local app = dewar.app()
     local bp = dewar.blueprint "b"
