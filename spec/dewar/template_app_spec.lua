@@ -449,7 +449,8 @@ describe("an app's templates", function()
 <label>Email <input name="email" value="a@b"></label>
 </form>
 ]], app:render_template("form.html", values))
-    assert.are.equal("<h1><b>A &amp; B</b></h1> <nav><b>A &amp; B</b></nav>\n", app:render_template("twice.html", values))
+    assert.are.equal("<h1><b>A &amp; B</b></h1> <nav><b>A &amp; B</b></nav>\n",
+      app:render_template("twice.html", values))
   end)
 
   it("refuse misuse at the caller's line", function()
