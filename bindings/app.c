@@ -314,6 +314,9 @@ static int configure(lua_State *L) {
     if (strcmp(v, "array") != 0 && strcmp(v, "object") != 0)
       return bad_setting(L, name, "\"object\" or \"array\"");
     a->empty_array = strcmp(v, "array") == 0;
+  } else if (strcmp(name, "TRUSTED_HOSTS") == 0) {
+    dw_app_set_hosts(L, a);
+    lua_pushboolean(L, true);
   } else if (strcmp(name, "SERVER_NAME") == 0) {
     size_t len = 0;
     const char *v = "";
@@ -445,6 +448,7 @@ void dw_app_open(lua_State *L, dw_script *s) {
       {"build", dw_app_build},
       {"rules", dw_app_rules},
       {"configure", configure},
+      {"trusts", dw_app_trusts},
       {"frozen", frozen},
       {"background", dw_app_background},
       {"listen", app_listen},

@@ -50,6 +50,10 @@ void dw_script_shutdown(dw_script *s);
 /* The scope at index, nil being the app's own. */
 dw_scope *dw_app_opt_scope(lua_State *L, dw_lua_app *a, int index);
 
+/* config.TRUSTED_HOSTS = the value at 3; raises where it is none (hosts.c). */
+void dw_app_set_hosts(lua_State *L, dw_lua_app *app);
+/* core:trusts(req): whether the request's host is one of them. */
+int dw_app_trusts(lua_State *L);
 /* core:background(f, ...) (background.c): a task of the app, not of a request. */
 int dw_app_background(lua_State *L);
 void dw_background_open(lua_State *L, dw_script *s);

@@ -9,8 +9,11 @@ end
 local core = require "dewar.core"
 local App = require "dewar.app"
 local Blueprint = require "dewar.blueprint"
+local csrf = require "dewar.csrf"
 local flash = require "dewar.flash"
 local markup = require "dewar.markup"
+local middleware = require "dewar.middleware"
+local nonce = require "dewar.nonce"
 local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
 local signals = require "dewar.signals"
@@ -42,6 +45,27 @@ dewar.BuildError = url.BuildError
 dewar.TemplateNotFound = template_errors.NotFound
 --- What it raises for one that can't be compiled: `template` and `line` say where.
 dewar.TemplateSyntaxError = template_errors.SyntaxError
+
+--- Ready middleware for `app:use`: `dewar.middleware.proxy_fix { proto = 1 }`.
+---@type dewar.middleware
+dewar.middleware = middleware
+
+--- What a request without a good CSRF token is refused with: a 400 with `reason`.
+---@type dewar.ErrorClass
+dewar.CSRFError = csrf.CSRFError
+
+--- A CSRF token for forms and scripts, with `dewar.middleware.csrf` in use.
+---@type fun(): string
+dewar.csrf_token = csrf.token
+
+--- The same as a hidden field of a form.
+---@type fun(): dewar.Markup
+dewar.csrf_field = csrf.field
+
+--- A word for the running request's Content-Security-Policy, to be given to its
+--- own scripts and styles: `<script nonce="...">`.
+---@type fun(): string
+dewar.csp_nonce = nonce.current
 
 --- Dewar's own signals, and those that `signal` has made, by name.
 ---@type table<string, dewar.Signal>

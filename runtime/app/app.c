@@ -39,6 +39,7 @@ void dw_app_free(dw_app *app) {
     if (app->signals[i]) app->signals[i]->free(app->signals[i], app->alloc);
   if (app->saver) app->saver->free(app->saver, app->alloc);
   dw_router_free(app->router);
+  dw_hosts_deinit(&app->hosts, app->alloc);
   dw_free(app->alloc, app, sizeof *app);
 }
 

@@ -105,6 +105,8 @@ describe("what is said of", function()
       template_folder = true }))
   end)
 
+  it("ready middleware fits", function() same("dewar.middleware", dewar.middleware) end)
+
   it("signals fits", function()
     local signal = dewar.signal "meta-spec"
     same("dewar.Signal", joined(signal, getmetatable(signal)))
