@@ -74,6 +74,7 @@ static int await_task(lua_State *L, dw_script *s, dw_task *other,
   dw_task *t = dw_task_here(s);
   dw_check_deadlock(L, t, other);
   dw_wake wake = dw_wait_begin(L, s, NULL, NULL);
+  dw_wait_name(wake, "await");
   dw_waiter_join(&other->waiters, wake);
   t->cancel = leave_task;
   t->cancel_data = t;
@@ -201,4 +202,5 @@ void dw_task_functions(lua_State *L, dw_script *s) {
   dw_scope_functions(L, s);
   dw_gather_functions(L, s);
   dw_group_functions(L, s);
+  dw_task_list_functions(L, s);
 }

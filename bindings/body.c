@@ -74,6 +74,7 @@ static int wait_body(lua_State *L, dw_exchange *x, bool whole,
     return luaL_error(L, "not enough memory");
   x->body_data = r;
   r->wake = dw_wait_begin(L, s, forget, x);
+  dw_wait_name(r->wake, "request body");
   r->whole = whole;
   x->body_cb = body_cb;
   dw_body_want(&x->http, whole);

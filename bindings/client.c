@@ -83,6 +83,7 @@ static int await(lua_State *L, dw_lua_client *c, dw_want w, lua_KFunction k) {
   }
   c->want = DW_WANT_NOTHING;
   c->wake = dw_wait_begin(L, c->script, forget, c);
+  dw_wait_name(c->wake, "test client");
   c->want = (uint8_t)w;
   if (c->tie) dw_tie_news(c);
   return dw_wait(L, c->wake, -1, k, (lua_KContext)c);

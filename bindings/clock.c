@@ -82,6 +82,7 @@ static int clock_advance(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   a->wake = dw_wait_begin(L, s, stop_advancing, a);
+  dw_wait_name(a->wake, "virtual clock");
   dw_loop_defer(s->loop, &a->step);
   return dw_wait(L, a->wake, -1, advanced_k, 0);
 }

@@ -247,10 +247,48 @@ static int yield(lua_State *L) {
                      n == 1 ? luaL_typename(L, 1) : "");
   }
   if (s->tasks && dw_scopes_hold(dw_task_here(s), L))
-    return dw_misuse(L,
-                     "cannot yield out of dewar.timeout, dewar.shield or "
-                     "dewar.scope: its function has to end first");
+    return dw_misuse(L, "cannot yield out of dewar.timeout, dewar.shield or "
+                        "dewar.scope: its function has to end first");
   return lua_yieldk(L, n, 0, dw_generator_yielded);
+}
+
+/* --- Who waits for whom ----------------------------------------------------*/
+
+/* Of a function that drives a coroutine: that lies where dw_await_end expects
+ * it. */
+static lua_State *find_driven(lua_State *co, lua_Debug *ar) {
+  lua_State *found = NULL;
+  for (int i = 1; lua_getlocal(co, ar, i); i++) {
+    if (found && lua_islightuserdata(co, -1)) {
+      lua_pop(co, 1);
+      return found;
+    }
+    found = lua_tothread(co, -1);
+    lua_pop(co, 1);
+  }
+  return NULL;
+}
+
+lua_State *dw_coroutine_inner(lua_State *co) {
+  lua_Debug ar;
+  lua_State *inner = NULL;
+  if (!lua_getstack(co, 0, &ar) || !lua_checkstack(co, 3)) return NULL;
+  lua_getinfo(co, "f", &ar);
+  lua_CFunction fn = lua_tocfunction(co, -1);
+  if (fn == wrapped) {
+    lua_getupvalue(co, -1, 2);
+    inner = lua_tothread(co, -1);
+    lua_pop(co, 1);
+  } else if (fn == resume) {
+    if (lua_getlocal(co, &ar, 1)) {
+      inner = lua_tothread(co, -1);
+      lua_pop(co, 1);
+    }
+  } else if (fn) {
+    inner = find_driven(co, &ar);
+  }
+  lua_pop(co, 1);
+  return inner && inner != co && dw_mark_there(inner) ? inner : NULL;
 }
 
 /* --- status and close ------------------------------------------------------*/

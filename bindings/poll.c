@@ -98,6 +98,7 @@ static int poll(lua_State *L) {
   waiting *w = lua_newuserdatauv(L, sizeof *w, 0);
   memset(w, 0, sizeof *w);
   w->wake = dw_wait_begin(L, s, let_go, w);
+  dw_wait_name(w->wake, "poll");
   int code = start(w, s->loop, (int)fd, events);
   if (code < 0) {
     dw_wait_abandon(w->wake);

@@ -86,9 +86,10 @@ static int place_came(lua_State *L, int status, lua_KContext ctx) {
   return add(L, q);
 }
 
-static int wait_in(lua_State *L, dw_list *line, double seconds,
-                   lua_KFunction k) {
+static int wait_in(lua_State *L, dw_list *line, const char *name,
+                   double seconds, lua_KFunction k) {
   dw_wake wake = dw_wait_begin(L, dw_script_of(L), NULL, NULL);
+  dw_wait_name(wake, name);
   dw_waiter_join(line, wake);
   return dw_wait(L, wake, seconds, k, 0);
 }
@@ -103,7 +104,7 @@ static int put(lua_State *L) {
                      "a closed queue is empty");
   if (q->closed) return raise_closed(L);
   if (has_place(q)) return add(L, q);
-  return wait_in(L, &q->putters, seconds, place_came);
+  return wait_in(L, &q->putters, "queue put", seconds, place_came);
 }
 
 /* --- get -------------------------------------------------------------------*/
@@ -140,7 +141,7 @@ static int get_in(lua_State *L, double seconds) {
   queue *q = check(L);
   if (has_item(q)) return remove_first(L, q);
   if (q->closed) return nothing_left(L);
-  return wait_in(L, &q->getters, seconds, item_came);
+  return wait_in(L, &q->getters, "queue get", seconds, item_came);
 }
 
 /* get([seconds]) */

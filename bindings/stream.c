@@ -102,6 +102,7 @@ static int stream_write(lua_State *L) {
   if (!dw_reply_full(&x->http)) return 0;
   dw_list *line = check_line(L, x);
   dw_wake wake = dw_wait_begin(L, s, NULL, NULL);
+  dw_wait_name(wake, "socket write");
   dw_waiter_join(line, wake);
   x->drain_cb = drained_cb;
   return dw_wait(L, wake, -1, written_k, 0);

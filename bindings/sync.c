@@ -15,9 +15,10 @@ static int nothing(lua_State *L, int status, lua_KContext ctx) {
 }
 
 /* Waits in the line; then k. */
-static int stand_in_line(lua_State *L, dw_list *line, double seconds,
-                         lua_KFunction k) {
+static int stand_in_line(lua_State *L, dw_list *line, const char *name,
+                         double seconds, lua_KFunction k) {
   dw_wake wake = dw_wait_begin(L, dw_script_of(L), NULL, NULL);
+  dw_wait_name(wake, name);
   dw_waiter_join(line, wake);
   return dw_wait(L, wake, seconds, k, 0);
 }
@@ -75,7 +76,7 @@ static int event_wait(lua_State *L) {
   event *e = check_event(L);
   double seconds = dw_opt_seconds(L, 2, "event:wait");
   if (e->set) return 0;
-  return stand_in_line(L, &e->waiters, seconds, nothing);
+  return stand_in_line(L, &e->waiters, "event", seconds, nothing);
 }
 
 static int event_tostring(lua_State *L) {
@@ -120,6 +121,10 @@ static int semaphore_new(lua_State *L) {
 /* lock() */
 static int lock_new(lua_State *L) { return new_semaphore(L, 1); }
 
+static const char *name_of(const semaphore *sem) {
+  return sem->initial == 1 ? "lock" : "semaphore";
+}
+
 static bool take(semaphore *sem) {
   if (sem->permits == 0) return false;
   sem->permits--;
@@ -134,7 +139,7 @@ static int semaphore_acquire(lua_State *L) {
   semaphore *sem = check_semaphore(L);
   double seconds = dw_opt_seconds(L, 2, "acquire");
   if (take(sem)) return 0;
-  return stand_in_line(L, &sem->waiters, seconds, nothing);
+  return stand_in_line(L, &sem->waiters, name_of(sem), seconds, nothing);
 }
 
 static int semaphore_release(lua_State *L) {
@@ -200,13 +205,12 @@ static int semaphore_with(lua_State *L) {
   lua_insert(L, HANDLER);
   lua_toclose(L, PERMIT);
   if (take(sem)) return with_permit(L, LUA_OK, 0);
-  return stand_in_line(L, &sem->waiters, -1, with_permit);
+  return stand_in_line(L, &sem->waiters, name_of(sem), -1, with_permit);
 }
 
 static int semaphore_tostring(lua_State *L) {
   semaphore *sem = check_semaphore(L);
-  lua_pushfstring(L, "%s: %p (%I of %I held)",
-                  sem->initial == 1 ? "lock" : "semaphore", (void *)sem,
+  lua_pushfstring(L, "%s: %p (%I of %I held)", name_of(sem), (void *)sem,
                   (LUAI_UACINT)(sem->initial - sem->permits),
                   (LUAI_UACINT)sem->initial);
   return 1;

@@ -316,6 +316,7 @@ void dw_task_start(dw_task *t, dw_task *parent, int values) {
   dw_list_push(&parent->children, &t->sibling);
   t->status = DW_TASK_PENDING;
   t->phase = DW_PHASE_PENDING;
+  t->since = dw_loop_now(t->script->loop);
   if (parent->phase == DW_PHASE_ENDING || parent->phase == DW_PHASE_REAPING)
     t->cancelled = true;
   dw_task_ready(t);

@@ -72,7 +72,9 @@ struct dw_task {
   /* A stage that had waited has ended; called from the drain, not from within
    * dw_task_run. */
   void (*resumed_cb)(dw_task *t, dw_run run);
-  int slot;        /* base of its anchors */
+  uint64_t
+      id;   /* counted from 1 on; a struct that is used again has a new one */
+  int slot; /* base of its anchors */
   uint32_t filled; /* which of them hold something, a bit each */
   dw_task_status status;
   /* Private from here on: see task_private.h. */
@@ -207,7 +209,7 @@ double dw_check_seconds(lua_State *L, int index, const char *what);
 double dw_opt_seconds(lua_State *L, int index, const char *what);
 
 /* The functions of the module table on top: sleep, yield, now, spawn, await,
- * gather, race, scope, async, is_async, timeout, shield, run. */
+ * gather, race, scope, async, is_async, timeout, shield, run, tasks. */
 void dw_task_functions(lua_State *L, dw_script *s);
 /* event, queue, semaphore, lock (sync.c). */
 void dw_sync_functions(lua_State *L, dw_script *s);

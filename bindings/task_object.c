@@ -10,7 +10,7 @@
 static const char TASK_TYPE[] = "dewar.task";
 
 /* User values of the object. */
-enum { RESULT = 1, TRACE = 2, USER_VALUES = 2 };
+enum { RESULT = 1, TRACE, NAME, USER_VALUES = NAME };
 
 dw_task_object *dw_task_object_test(lua_State *L, int index) {
   return dw_type_test(L, index, TASK_TYPE);
@@ -149,6 +149,7 @@ void dw_spawn(lua_State *L, dw_script *s, int nargs, dw_task *parent,
   lua_pushcfunction(t->co, dw_task_main);
   lua_xmove(L, t->co, nargs + 1);
   o->task = t;
+  o->id = t->id;
   t->object = o;
   t->background = !parent;
   if (context) t->context = *context;
@@ -259,9 +260,36 @@ static int get_field(lua_State *L) {
     lua_pushstring(L, status_name(o));
     return 1;
   }
+  if (strcmp(key, "id") == 0) {
+    lua_pushinteger(L, (lua_Integer)o->id);
+    return 1;
+  }
+  if (strcmp(key, "name") == 0) {
+    dw_task_object_push_name(L, 1);
+    if (lua_isnil(L, -1) && o->task) dw_task_push_function(L, o->task);
+    return 1;
+  }
   lua_pushvalue(L, 2);
   lua_rawget(L, lua_upvalueindex(2));
   return 1;
+}
+
+static int set_field(lua_State *L) {
+  check(L);
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (strcmp(key, "name") != 0)
+    return dw_misuse(L, "of a task only the name can be set, not '%s'",
+                     luaL_tolstring(L, 2, NULL));
+  if (lua_type(L, 3) != LUA_TSTRING)
+    return dw_misuse(L, "a task's name is a string, not a %s",
+                     luaL_typename(L, 3));
+  lua_settop(L, 3);
+  lua_setiuservalue(L, 1, NAME);
+  return 0;
+}
+
+void dw_task_object_push_name(lua_State *L, int index) {
+  lua_getiuservalue(L, index, NAME);
 }
 
 static int tostring(lua_State *L) {
@@ -295,6 +323,7 @@ static int close_task(lua_State *L) {
   /* A cancellation that comes meanwhile ends the wait: what is left is waited
    * for at the end of the parent. */
   dw_wake wake = dw_wait_begin_raw(s, false);
+  dw_wait_name(wake, "task close");
   dw_waiter_join(&t->waiters, wake);
   return dw_wait(L, wake, -1, closed, 0);
 }
@@ -302,6 +331,7 @@ static int close_task(lua_State *L) {
 static const luaL_Reg methods[] = {{"cancel", cancel_task}, {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__tostring", tostring},
+                                       {"__newindex", set_field},
                                        {"__gc", gc},
                                        {"__close", close_task},
                                        {NULL, NULL}};

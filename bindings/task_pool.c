@@ -132,6 +132,7 @@ dw_task *dw_task_take(dw_script *s) {
   dw_list_remove(&t->ready);
   tasks->pooled--;
   tasks->live++;
+  t->id = ++tasks->ids;
   return t;
 }
 

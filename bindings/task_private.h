@@ -46,6 +46,7 @@ struct dw_tasks {
   dw_list pool; /* free tasks with a coroutine */
   dw_list bare; /* free tasks without */
   dw_task *newest;
+  uint64_t ids;  /* that have been given */
   size_t live;   /* open ones */
   size_t pooled; /* in pool */
   unsigned busy; /* drains and resumes on the C stack */
@@ -219,6 +220,9 @@ int dw_rethrow(lua_State *L, dw_script *s);
 
 void dw_coroutine_install(lua_State *L, dw_script *s);
 void dw_coroutine_restore(lua_State *L, dw_script *s);
+/* The coroutine that the suspended one is waiting for, being its resumer; NULL
+ * where it waits itself. */
+lua_State *dw_coroutine_inner(lua_State *co);
 /* Runs the coroutine at base to its end with the nargs arguments on top; its
  * yields await. Then dw_await_end(L, base). */
 int dw_coroutine_drive(lua_State *L, dw_script *s, int base, int nargs);
@@ -227,12 +231,13 @@ int dw_coroutine_drive(lua_State *L, dw_script *s, int base, int nargs);
 
 /* A spawned task as Lua sees it. It outlives the dw_task: its user values are
  * then the result (a table where there are several) or the error, and the
- * traceback. */
+ * traceback. A third one is its name. */
 struct dw_task_object {
   dw_task *task; /* NULL: it has ended */
   dw_script *script;
   dw_list node; /* of the parent's failures, until somebody has seen it */
   dw_task_status status;
+  uint64_t id; /* the task's */
   int results;
   const char *trace; /* the bytes of the second user value */
   size_t trace_len;
@@ -255,6 +260,8 @@ int dw_task_object_results(lua_State *L, dw_script *s, int index);
 /* An async function becomes what it calls; raises if it can't be called. */
 void dw_check_callable(lua_State *L, int index, const char *what);
 bool dw_is_callable(lua_State *L, int index);
+/* Pushes the name it was given, or nil. */
+void dw_task_object_push_name(lua_State *L, int index);
 /* spawn, async, is_async. */
 void dw_spawn_functions(lua_State *L, dw_script *s);
 
@@ -334,6 +341,11 @@ void dw_group_functions(lua_State *L, dw_script *s);
 /* Whether the value at index is a table of options rather than something that
  * can be called or awaited. */
 bool dw_is_plain_table(lua_State *L, int index);
+/* Pushes where the function of a live task is defined, or what it is called; or
+ * nil (task_list.c). */
+void dw_task_push_function(lua_State *L, dw_task *t);
+/* tasks (task_list.c). */
+void dw_task_list_functions(lua_State *L, dw_script *s);
 /* queue (queue.c). */
 void dw_queue_functions(lua_State *L, dw_script *s);
 

@@ -217,6 +217,7 @@ int dw_wait(lua_State *L, dw_wake wake, double seconds, lua_KFunction k,
 int dw_wait_expire(lua_State *L, dw_script *s, double seconds, lua_KFunction k,
                    lua_KContext ctx) {
   dw_wake wake = dw_wait_begin(L, s, NULL, NULL);
+  dw_wait_name(wake, seconds == 0 ? "yield" : "sleep");
   wake.task->expires = true;
   if (seconds == 0) dw_wake_up(wake);
   return dw_wait(L, wake, seconds, k, ctx);

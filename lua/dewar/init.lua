@@ -17,6 +17,7 @@ local nonce = require "dewar.nonce"
 local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
 local signals = require "dewar.signals"
+local tasks = require "dewar.tasks"
 local template_errors = require "dewar.template.errors"
 local url = require "dewar.url"
 local views = require "dewar.views"
@@ -84,6 +85,12 @@ dewar.flash = flash.flash
 --- the same however often this request asks. See dewar.FlashOptions.
 ---@type fun(options?: dewar.FlashOptions): any[]
 dewar.get_flashed_messages = flash.get_flashed_messages
+
+--- Every live task and what it is doing, by age; as a string, a tree of them.
+---@return dewar.TaskInfo[]
+function dewar.tasks()
+  return tasks.list()
+end
 
 --- A new app: `local app = dewar.app()`.
 ---@param opts? dewar.AppOptions

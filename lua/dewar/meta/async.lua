@@ -15,6 +15,8 @@ local dewar = {}
 ---cancelled, and its end is waited for, when the block is left.
 ---@class dewar.Task
 ---@field status "pending"|"running"|"done"|"failed"|"cancelled"
+---@field id integer as in `dewar.tasks()`
+---@field name string? what it was set to; else where its function is defined, while it lives
 local Task = {}
 
 ---Cancels it: `dewar.Cancelled` is raised at the wait that it is in, and again at
