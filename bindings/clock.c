@@ -126,15 +126,17 @@ static size_t count_memory(lua_State *L, const dw_script *s) {
   return s->alloc->used + (s->owns_lua ? 0 : lua);
 }
 
-/* debug_counts() -> { tasks=, timers=, connections=, clients=, memory= } */
+/* debug_counts() -> { tasks=, timers=, connections=, clients=, memory=, peak= };
+ * peak is the most memory so far, without Lua where that has its own. */
 static int debug_counts(lua_State *L) {
   const dw_script *s = dw_script_of(L);
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 6);
   set_count(L, "tasks", dw_tasks_count(s));
   set_count(L, "timers", s->loop->timers);
   set_count(L, "connections", count_connections(s));
   set_count(L, "clients", count_clients(s));
   set_count(L, "memory", count_memory(L, s));
+  set_count(L, "peak", s->alloc->peak);
   return 1;
 }
 

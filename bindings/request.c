@@ -2,6 +2,7 @@
 /* The request object: one small userdata whose fields are made when they are
  * asked for. It knows its exchange until that is over; what was made of it by
  * then stays readable. */
+#include "bindings/reader.h"
 #include "bindings/request_fields.h"
 #include "bindings/route.h"
 
@@ -53,6 +54,7 @@ void dw_request_detach(dw_exchange *x) {
   lua_request *r = x->request;
   if (r) r->x = NULL;
   x->request = NULL;
+  dw_reader_release(x);
 }
 
 void dw_request_push_cache(lua_State *L, int index) {
@@ -109,6 +111,7 @@ static const luaL_Reg methods[] = {
     {"text", dw_request_text},
     {"json", dw_request_json},
     {"chunks", dw_request_chunks},
+    {"parts", dw_request_parts},
     {NULL, NULL},
 };
 
@@ -135,6 +138,11 @@ static bool push_kept(lua_State *L) {
   return false;
 }
 
+/* What is read, and so may wait. */
+static bool is_form(const char *name) {
+  return strcmp(name, "form") == 0 || strcmp(name, "files") == 0;
+}
+
 /* Upvalue 2: fields by name, as light userdata, and methods. */
 static int request_index(lua_State *L) {
   lua_request *r = check_request(L, 1);
@@ -150,8 +158,7 @@ static int request_index(lua_State *L) {
   }
   if (f || lua_type(L, 2) == LUA_TSTRING) {
     if (push_kept(L)) return 1;
-    if (!f && strcmp(lua_tostring(L, 2), "form") == 0)
-      return dw_request_form(L);
+    if (!f && is_form(lua_tostring(L, 2))) return dw_request_form(L);
     if (!f && strcmp(lua_tostring(L, 2), "session") == 0)
       return dw_request_session(L);
     if (!f) return no_field(L, lua_tostring(L, 2));
@@ -172,6 +179,7 @@ static int request_newindex(lua_State *L) {
   dw_exchange *x = dw_request_check(L, 1);
   const char *name = luaL_checkstring(L, 2);
   if (dw_request_rewrite(L, x, name)) return 0;
+  if (dw_reader_set_limit(L, x, name)) return 0;
   if (strcmp(name, "max_content_length") != 0)
     return dw_misuse(
         L,
@@ -297,6 +305,8 @@ void dw_request_open(lua_State *L, dw_script *s) {
   const luaL_Reg functions[] = {{"after_this_request", after_this_request},
                                 {NULL, NULL}};
   dw_script_register(L, s, functions);
+  dw_upload_open(L, s);
+  dw_parts_open(L, s);
   dw_context_open(L, s);
   dw_session_open(L, s);
 }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "bindings/accept.h"
+#include "bindings/reader.h"
 #include "bindings/route.h"
 #include "bindings/values.h"
 #include "http/cookie.h"
@@ -210,6 +211,14 @@ static void get_max_content_length(lua_State *L, dw_exchange *x) {
     lua_pushinteger(L, (lua_Integer)x->max_content_length);
 }
 
+static void get_max_form_memory_size(lua_State *L, dw_exchange *x) {
+  dw_reader_push_limit(L, x, "max_form_memory_size");
+}
+
+static void get_max_form_parts(lua_State *L, dw_exchange *x) {
+  dw_reader_push_limit(L, x, "max_form_parts");
+}
+
 static void get_view_args(lua_State *L, dw_exchange *x) {
   if (!x->route) {
     lua_pushnil(L);
@@ -256,6 +265,8 @@ const dw_request_field dw_request_fields[] = {
     {"g", get_g, true},
     {"traceback", get_traceback, false},
     {"max_content_length", get_max_content_length, false},
+    {"max_form_memory_size", get_max_form_memory_size, false},
+    {"max_form_parts", get_max_form_parts, false},
     {NULL, NULL, false},
 };
 
@@ -268,5 +279,6 @@ const char *const dw_request_names[] = {
     "authorization", "accept_mimetypes", "accept_languages",
     "accept_encodings", "accept_charsets", "id", "script_root",
     "g",            "traceback",      "max_content_length",
-    "session",      "form",         "body",           "text",         "json",
-    "chunks",       NULL};
+    "max_form_memory_size", "max_form_parts", "session",
+    "form",         "files",          "body",         "text",
+    "json",         "chunks",         "parts",        NULL};

@@ -10,6 +10,7 @@ local core = require "dewar.core"
 local App = require "dewar.app"
 local Blueprint = require "dewar.blueprint"
 local csrf = require "dewar.csrf"
+local filename = require "dewar.filename"
 local flash = require "dewar.flash"
 local markup = require "dewar.markup"
 local middleware = require "dewar.middleware"
@@ -85,6 +86,11 @@ dewar.flash = flash.flash
 --- the same however often this request asks. See dewar.FlashOptions.
 ---@type fun(options?: dewar.FlashOptions): any[]
 dewar.get_flashed_messages = flash.get_flashed_messages
+
+--- A name for a file of one's own, made of what a client has sent: nothing in
+--- it leads to another folder. It may be empty.
+---@type fun(name: string): string
+dewar.secure_filename = filename.secure
 
 --- Every live task and what it is doing, by age; as a string, a tree of them.
 ---@return dewar.TaskInfo[]

@@ -3,7 +3,13 @@
 #include "http/form.h"
 
 #include "base/error.h"
+#include "http/parameters.h"
 #include "http/uri.h"
+
+bool dw_form_is(dw_slice content_type) {
+  return dw_slice_equal_nocase(dw_parameters_begin(&content_type),
+                               DW_LITERAL("application/x-www-form-urlencoded"));
+}
 
 /* Takes the run up to the next separator off *rest. */
 static dw_slice next_run(dw_slice *rest, char separator) {

@@ -17,6 +17,8 @@ typedef struct dw_pairs {
   size_t count;
 } dw_pairs;
 
+/* Whether a Content-Type is that of an urlencoded form. */
+bool dw_form_is(dw_slice content_type);
 /* Splits a query string or an urlencoded body; "+" is a space; an invalid
  * escape is kept as it is. In the arena, or borrowed from text where nothing
  * needs decoding. 0, DW_ENOMEM, or DEWAR_ETOOBIG past max pairs (0: none). */

@@ -3,6 +3,7 @@
 #include "http/limits.h"
 
 #define SECOND UINT64_C(1000)
+#define KB UINT64_C(1000)
 #define KIB ((size_t)1024)
 #define MIB ((uint64_t)1024 * 1024)
 
@@ -15,6 +16,9 @@ void dw_limits_init(dw_limits *l) {
       .request_timeout = 0,
       .shutdown_timeout = 10 * SECOND,
       .max_content_length = 16 * MIB,
+      .max_form_memory_size = 500 * KB,
+      .max_form_parts = 1000,
+      .form_spool_size = 500 * KB,
       .max_target_size = 8 * KIB,
       .max_header_size = 16 * KIB,
       .max_headers = 100,

@@ -16,22 +16,25 @@ typedef struct dw_limits {
   uint64_t request_timeout;    /* REQUEST_TIMEOUT none: 503 */
   uint64_t shutdown_timeout;   /* SHUTDOWN_TIMEOUT 10 s */
   uint64_t max_content_length; /* MAX_CONTENT_LENGTH 16 MiB; UINT64_MAX none */
-  size_t max_target_size;      /* MAX_TARGET_SIZE 8 KiB: 414 */
-  size_t max_header_size;      /* MAX_HEADER_SIZE 16 KiB, all lines: 431 */
-  size_t max_headers;          /* MAX_HEADERS 100: 431 */
-  size_t max_trailer_size;     /* MAX_TRAILER_SIZE 4 KiB: 431 */
-  size_t max_connections;      /* MAX_CONNECTIONS none */
-  bool cancel_on_disconnect;   /* CANCEL_ON_DISCONNECT true */
+  uint64_t max_form_memory_size; /* MAX_FORM_MEMORY_SIZE 500 kB: 413 */
+  uint64_t max_form_parts;       /* MAX_FORM_PARTS 1000: 413 */
+  uint64_t form_spool_size;      /* FORM_SPOOL_SIZE 500 kB: then on the disk */
+  size_t max_target_size;        /* MAX_TARGET_SIZE 8 KiB: 414 */
+  size_t max_header_size;        /* MAX_HEADER_SIZE 16 KiB, all lines: 431 */
+  size_t max_headers;            /* MAX_HEADERS 100: 431 */
+  size_t max_trailer_size;       /* MAX_TRAILER_SIZE 4 KiB: 431 */
+  size_t max_connections;        /* MAX_CONNECTIONS none */
+  bool cancel_on_disconnect;     /* CANCEL_ON_DISCONNECT true */
 } dw_limits;
 
 void dw_limits_init(dw_limits *l); /* the defaults */
 
 enum {
-  DW_MAX_CHUNK_EXTENSIONS = 4096, /* all of a message: 400 */
-  DW_MAX_EMPTY_LINES = 4,         /* CRLFs before a request line: 400 */
-  DW_BODY_HIGH_WATER = 64 * 1024, /* unread body that pauses reading */
-  DW_WRITE_HIGH_WATER = 64 * 1024,/* unsent bytes that pause a stream */
-  DW_DRAIN_MAX = 64 * 1024        /* unread body swallowed after an answer */
+  DW_MAX_CHUNK_EXTENSIONS = 4096,  /* all of a message: 400 */
+  DW_MAX_EMPTY_LINES = 4,          /* CRLFs before a request line: 400 */
+  DW_BODY_HIGH_WATER = 64 * 1024,  /* unread body that pauses reading */
+  DW_WRITE_HIGH_WATER = 64 * 1024, /* unsent bytes that pause a stream */
+  DW_DRAIN_MAX = 64 * 1024         /* unread body swallowed after an answer */
 };
 
 #endif

@@ -162,15 +162,14 @@ static const char *read_header(dw_part *part, dw_slice line) {
 }
 
 static dw_multipart_event use_headers(dw_multipart *p) {
-  static const dw_slice disposition = {"Content-Disposition", 19};
+  static const dw_slice wanted = {"Content-Disposition", 19};
   static const dw_slice type = {"Content-Type", 12};
   dw_part *part = &p->part;
-  if (dw_header_count(part->headers, part->nheaders, disposition) > 1)
+  if (dw_header_count(part->headers, part->nheaders, wanted) > 1)
     return bad(p, "a part has two Content-Dispositions");
   if (dw_header_count(part->headers, part->nheaders, type) > 1)
     return bad(p, "a part has two Content-Types");
-  const dw_header *h =
-      dw_header_find(part->headers, part->nheaders, disposition);
+  const dw_header *h = dw_header_find(part->headers, part->nheaders, wanted);
   if (!h) return bad(p, "a part has no Content-Disposition");
   const char *reason = use_disposition(p, h->value);
   if (reason) return bad(p, reason);

@@ -133,7 +133,7 @@ describe("what is said of", function()
 
   it("a request fits", function()
     local there = joined(named_in "bindings/request_fields.c", named_in "bindings/request.c",
-      { session = true, form = true })
+      { session = true, form = true, files = true })
     same("dewar.Request", there)
     local app = dewar.app { config = { TESTING = true } }
     local read = 0
@@ -147,6 +147,22 @@ describe("what is said of", function()
     local client <close> = app:test_client()
     assert.are.equal("read", client:get("/").body)
     assert.is_true(read > 20)
+  end)
+
+  it("files and parts of a form fits", function()
+    local app, form = dewar.app { config = { TESTING = true } }, { files = { a = "b" } }
+    local function read(class, object)
+      local there = {}
+      for _, name in ipairs(names(declared[class])) do there[name] = object[name] ~= nil end
+      return there
+    end
+    app:post("/file", function(req) return read("dewar.File", req.files.a) end)
+    app:post("/part", function(req) return read("dewar.Part", req:parts()()) end)
+    local client <close> = app:test_client()
+    assert.are.same({ name = true, filename = true, content_type = true, size = true, headers = true,
+      read = true, chunks = true, save = true }, client:post("/file", form):json())
+    assert.are.same({ name = true, filename = true, content_type = true, headers = true,
+      read = true, chunks = true }, client:post("/part", form):json())
   end)
 
   it("a response fits", function()

@@ -31,14 +31,14 @@ local function unescape(text)
   return table.concat(out)
 end
 
---- The cases of spec/fixtures/http/NAME.http: { title=, limits= { MAX_HEADERS= },
---- bytes=, expected= { { verdict=, lines= }... } }.
-function http.fixtures(name)
+--- The cases of a file: { title=, limits= { MAX_HEADERS= }, bytes=, lines= }, where
+--- lines are what is expected.
+function http.cases(path)
   local cases, case = {}, nil
-  for line in io.lines(("spec/fixtures/http/%s.http"):format(name)) do
+  for line in io.lines(path) do
     local kind, text = line:match "^(%S*) ?(.*)$"
     if kind == "==" then
-      case = { title = text, limits = {}, bytes = {}, expected = {} }
+      case = { title = text, limits = {}, bytes = {}, lines = {} }
       cases[#cases + 1] = case
     elseif kind == "%" then
       local key, value = text:match "^(%S+) (%d+)$"
@@ -46,6 +46,20 @@ function http.fixtures(name)
     elseif kind == ">" then
       case.bytes[#case.bytes + 1] = unescape(text)
     elseif kind == "<" then
+      case.lines[#case.lines + 1] = text
+    end
+  end
+  for _, one in ipairs(cases) do one.bytes = table.concat(one.bytes) end
+  assert(#cases > 0, path .. " has no cases")
+  return cases
+end
+
+--- Those of spec/fixtures/http/NAME.http, with expected= { { verdict=, lines= }... }.
+function http.fixtures(name)
+  local cases = http.cases(("spec/fixtures/http/%s.http"):format(name))
+  for _, case in ipairs(cases) do
+    case.expected = {}
+    for _, text in ipairs(case.lines) do
       if text == "ok" or text == "more" or text:find "^%d%d%d%f[^%d]" then
         table.insert(case.expected, { verdict = text:match "^%w+", lines = {},
           reason = text:match "^%d+ (.+)" })
@@ -54,8 +68,6 @@ function http.fixtures(name)
       end
     end
   end
-  for _, one in ipairs(cases) do one.bytes = table.concat(one.bytes) end
-  assert(#cases > 0, name .. " has no cases")
   return cases
 end
 

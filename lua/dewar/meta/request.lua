@@ -3,8 +3,8 @@
 -- for that of the running task (bindings/context.c).
 
 ---A request. It is good until its teardown is over: copy what should outlive it.
----Only `max_content_length` can be set; `g` is for values of your own. The
----`request` function of a middleware can also set `method`, `host`, `scheme`,
+---Only its limits can be set; `g` is for values of your own. The `request`
+---function of a middleware can also set `method`, `host`, `scheme`,
 ---`path`, `raw_path`, `script_root`, `remote_addr` and `id`.
 ---@class dewar.Request
 ---@field method string "GET"
@@ -19,8 +19,10 @@
 ---@field scheme string "http"
 ---@field query_string string as it was sent; "" without one
 ---@field args dewar.Values what the query holds
----Waits for the body; empty where that is no urlencoded form.
+---The fields of a form. Waits for it; empty where the body is none.
 ---@field form dewar.Values
+---The files of a form, in the same way.
+---@field files dewar.Files
 ---@field headers dewar.RequestHeaders
 ---@field cookies dewar.Values
 ---@field remote_addr string? of the client; nil over a unix socket
@@ -47,6 +49,10 @@
 ---Bytes that the body may have, nil for any number. Set it before the body is
 ---read.
 ---@field max_content_length integer?
+---Bytes that the fields of its form may have in all, and how many parts it may
+---have; nil for any number. Set them before the form is read.
+---@field max_form_memory_size integer?
+---@field max_form_parts integer?
 local Request = {}
 
 ---The whole body. Waits for it, and raises a 413 where it is too large.
@@ -105,6 +111,12 @@ function Accept:contains(value) end
 ---What was named, in order of preference, without the weights.
 ---@return string[]
 function Accept:values() end
+
+---A form of multipart/form-data part by part, as it comes, without keeping any
+---of it: an iterator that waits for the network. What wasn't read of a part is
+---skipped when the next one is asked for. Raises a 415 for another content type.
+---@return fun(): dewar.Part?
+function Request:parts() end
 
 ---@class dewar
 local dewar = {}
