@@ -153,5 +153,11 @@ void dw_crypto_open(lua_State *L, dw_script *s) {
                                 {NULL, NULL}};
   lua_newtable(L);
   dw_script_register(L, s, functions);
+#ifdef DEWAR_WITH_ZLIB
+  lua_pushboolean(L, true);
+#else
+  lua_pushboolean(L, false);
+#endif
+  lua_setfield(L, -2, "can_deflate");
   lua_setfield(L, -2, "crypto");
 }

@@ -56,8 +56,8 @@ end
 
 --- Compressed where that makes it shorter.
 local function pack_cookie(config, text)
-  local small = crypto.deflate(text)
-  local payload = #small < #text - 1 and "." .. crypto.base64url_encode(small)
+  local small = crypto.can_deflate and crypto.deflate(text)
+  local payload = small and #small < #text - 1 and "." .. crypto.base64url_encode(small)
     or crypto.base64url_encode(text)
   return signing.sign(config.SECRET_KEY, SALT, payload)
 end
@@ -222,7 +222,9 @@ function M.check(interface, level)
 end
 
 --- One of the app's own opens its sessions before the route is known.
-local function open_early(req) local _ = req.session end
+local function open_early(req)
+  if req.app.session_interface ~= M.cookies then local _ = req.session end
+end
 
 ---@param app dewar.App
 ---@param interface dewar.SessionInterface
