@@ -92,7 +92,7 @@ function M.decode(text)
   if not ok or type(value) ~= "table" then return nil end
   local box = reveal { value }
   local root = box[1]
-  if type(root) ~= "table" or json.is_array(root) then return nil end
+  if type(root) ~= "table" or json.is_array(root) or markup.is(root) then return nil end
   return root
 end
 
