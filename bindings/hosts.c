@@ -5,11 +5,12 @@
 #include "bindings/handler.h"
 
 static int refuse(lua_State *L, int index) {
-  return dw_misuse(L,
-                   "config.TRUSTED_HOSTS is a list of hosts without ports, "
-                   "\".example.com\" being example.com and all below it, or nil "
-                   "for any; got %s",
-                   luaL_tolstring(L, index, NULL));
+  return dw_misuse(
+      L,
+      "config.TRUSTED_HOSTS is a list of hosts without ports, "
+      "\".example.com\" being example.com and all below it, or nil "
+      "for any; got %s",
+      luaL_tolstring(L, index, NULL));
 }
 
 /* The list at 3 as slices of its strings, in a userdata that is pushed. */

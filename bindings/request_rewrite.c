@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The fields of a request that middleware may assign, before the route is known:
- * what app:use puts in front. Thread: the loop's. */
+/* The fields of a request that middleware may assign, before the route is
+ * known: what app:use puts in front. Thread: the loop's. */
 #include "app/rewrite.h"
 #include "base/error.h"
 #include "bindings/request_fields.h"
@@ -50,10 +50,11 @@ bool dw_request_rewrite(lua_State *L, dw_exchange *x, const char *name) {
   while (field->name && strcmp(field->name, name) != 0) field++;
   if (!field->name) return false;
   if (x->stage != DW_STAGE_REQUEST)
-    dw_misuse(L,
-              "req.%s can't be set here; the `request` function of a middleware "
-              "(app:use) can, before the route is looked for",
-              name);
+    dw_misuse(
+        L,
+        "req.%s can't be set here; the `request` function of a middleware "
+        "(app:use) can, before the route is looked for",
+        name);
   size_t len;
   if (lua_type(L, 3) != LUA_TSTRING) refuse(L, field);
   const char *text = lua_tolstring(L, 3, &len);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The hosts that an app goes by (config TRUSTED_HOSTS): names, in lower case and
- * without a port, and ".name" for a name and all below it. Owner: the app. */
+/* The hosts that an app goes by (config TRUSTED_HOSTS): names, in lower case
+ * and without a port, and ".name" for a name and all below it. Owner: the app.
+ */
 #ifndef DW_APP_HOSTS_H
 #define DW_APP_HOSTS_H
 

@@ -20,8 +20,8 @@ static int keep(dw_exchange *x, dw_slice text, dw_slice *out) {
 
 static void lower(dw_slice s, char *out) {
   for (size_t i = 0; i < s.len; i++)
-    out[i] = (char)(s.ptr[i] >= 'A' && s.ptr[i] <= 'Z' ? s.ptr[i] | 0x20
-                                                       : s.ptr[i]);
+    out[i] =
+        (char)(s.ptr[i] >= 'A' && s.ptr[i] <= 'Z' ? s.ptr[i] | 0x20 : s.ptr[i]);
 }
 
 int dw_rewrite_method(dw_exchange *x, dw_slice name) {
