@@ -317,6 +317,8 @@ static int configure(lua_State *L) {
     if (strcmp(v, "array") != 0 && strcmp(v, "object") != 0)
       return bad_setting(L, name, "\"object\" or \"array\"");
     a->empty_array = strcmp(v, "array") == 0;
+  } else if (strcmp(name, "MAX_COOKIE_SIZE") == 0) {
+    a->max_cookie = (size_t)lua_tointeger(L, 3);
   } else if (strcmp(name, "TRUSTED_HOSTS") == 0) {
     dw_app_set_hosts(L, a);
     lua_pushboolean(L, true);

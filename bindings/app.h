@@ -19,6 +19,7 @@ typedef struct dw_lua_app {
   unsigned tasks;    /* background tasks, which keep it active */
   bool debug;        /* DEBUG */
   bool empty_array;  /* JSON_EMPTY_TABLE = "array" */
+  size_t max_cookie; /* MAX_COOKIE_SIZE; 0: none */
 } dw_lua_app;
 
 /* Fixed places in the refs table; functions follow. */

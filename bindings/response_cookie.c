@@ -3,7 +3,11 @@
 #include "bindings/response.h"
 
 #include "base/error.h"
+#include "bindings/app.h"
+#include "bindings/task.h"
 #include "http/cookie.h"
+
+enum { COOKIE_MAX = 4093 }; /* where no app says otherwise */
 
 static dw_slice opt_text(lua_State *L, int table, const char *name) {
   int type = table ? lua_getfield(L, table, name) : LUA_TNIL;
@@ -48,10 +52,12 @@ static void add_cookie(lua_State *L, dw_lua_response *o,
                   ? "is one of Strict, Lax and None"
                   : "has a value that can't be sent");
   if (code == 0) {
-    if (s->scratch.len > 4093)
+    const dw_lua_app *app = s->current ? s->current->context.app : NULL;
+    size_t max = app ? app->max_cookie : COOKIE_MAX;
+    if (max > 0 && s->scratch.len > max)
       dw_logf(s->log, DEWAR_WARN,
-              "the cookie '%.*s' has %zu bytes; browsers drop those over 4093",
-              DW_FMT(cookie->name), s->scratch.len);
+              "the cookie '%.*s' has %zu bytes; browsers drop those over %zu",
+              DW_FMT(cookie->name), s->scratch.len, max);
     code = dw_headers_add(&o->r.headers, DW_LITERAL("Set-Cookie"),
                           dw_buffer_slice(&s->scratch));
   }

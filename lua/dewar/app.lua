@@ -15,7 +15,7 @@ local url = require "dewar.url"
 ---@field name string
 ---@field root_path string the folder of the file that made it; others are relative to it
 ---@field template_folder string where render_template looks first
----@field config table
+---@field config dewar.Config
 ---@field blueprints table<string, dewar.Blueprint>
 ---@field url_map table `.converters` takes new ones; `:rules()` lists the routes
 ---@field session_interface dewar.SessionInterface opens and saves sessions; see docs/sessions.md
@@ -66,7 +66,7 @@ function App.new(opts)
   self:_init_templates()
   signals.attach(self)
   session.attach(self)
-  self.config = config.new(self._core, opts.config, 2)
+  self.config = config.new(self._core, opts.config, 2, self.root_path)
   self.url_map = {
     converters = converters(self._core),
     rules = function() return self._core:rules() end,
@@ -95,6 +95,9 @@ end
 --- Hands a rule to the core; errors are the caller's at `level`.
 function App:_add_core_rule(rule, opts, view, scope, level)
   local route = Scaffold.route_options(opts, view)
+  if route.provide_automatic_options == nil then
+    route.provide_automatic_options = self.config.PROVIDE_AUTOMATIC_OPTIONS
+  end
   route.view = Scaffold.redirect_view(route, view)
   route.rule, route.scope = rule, scope
   options.call(level + 1, self._core.add_route, self._core, route)

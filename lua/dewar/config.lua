@@ -12,6 +12,9 @@ local DEFAULTS = {
   PREFERRED_URL_SCHEME = "http",
   APPLICATION_ROOT = "/",
   CSRF_ENABLED = true,
+  PROVIDE_AUTOMATIC_OPTIONS = true,
+  ACCESS_LOG = true,
+  MAX_COOKIE_SIZE = 4093,
   HEADER_TIMEOUT = 10,
   BODY_TIMEOUT = 60,
   KEEP_ALIVE_TIMEOUT = 75,
@@ -39,11 +42,12 @@ local TYPES = {
   DEBUG = "boolean",
   TESTING = "boolean",
   PROPAGATE_EXCEPTIONS = "boolean",
-  PREFERRED_URL_SCHEME = "string",
   TEMPLATES_AUTO_RELOAD = "boolean",
   SECRET_KEY = "string",
-  APPLICATION_ROOT = "string",
   CSRF_ENABLED = "boolean",
+  ACCESS_LOG = "boolean",
+  PROVIDE_AUTOMATIC_OPTIONS = "boolean",
+  SERVER_NAME = "string",
   SESSION_COOKIE_DOMAIN = "string",
   SESSION_COOKIE_PATH = "string",
   SESSION_COOKIE_HTTPONLY = "boolean",
@@ -63,6 +67,19 @@ end
 --- What a key's value must be, where that is more than a type: a test, and its
 --- words.
 local CHECKS = {
+  APPLICATION_ROOT = {
+    function(value) return type(value) == "string" and value:find "^/[%w%-._~!$&'()*+,;=:@%%/]*$" ~= nil
+      and value:sub(1, 2) ~= "//" end,
+    'a path that starts with "/", percent-encoded',
+  },
+  MAX_COOKIE_SIZE = {
+    function(value) return value == nil or math.type(value) == "integer" and value >= 0 end,
+    "a number of bytes; 0 or nil for none",
+  },
+  PREFERRED_URL_SCHEME = {
+    function(value) return type(value) == "string" and value:find "^%a[%w+.-]*$" ~= nil end,
+    'a scheme such as "https"',
+  },
   SECRET_KEY_FALLBACKS = {
     function(value) return value == nil or is_list_of_strings(value) end,
     "a list of strings, the keys that were used before",
@@ -81,13 +98,27 @@ local CHECKS = {
   },
 }
 
+--- `app.config`.
+---@class dewar.Config
+---@field [string] any
 local methods = {}
 
---- What is wrong with a key is the mistake of who called the caller.
-local function assign(config, mapping, level)
-  for key, value in pairs(mapping) do
-    options.call(level + 1, function() config[key] = value end)
-  end
+--- A message without the line in front, which is ours.
+local function plain_message(message)
+  return (tostring(message):gsub("^[^:\n]+:%d+: ", ""))
+end
+
+--- Sets a key; what is wrong with it is the mistake of who called the caller.
+--- `where` says where it comes from.
+local function assign(config, key, value, where, level)
+  local ok, err = pcall(function() config[key] = value end)
+  if ok then return end
+  if type(err) ~= "string" then error(err, 0) end
+  error((where and where .. ": " or "") .. plain_message(err), level + 1)
+end
+
+local function assign_all(config, mapping, where, level)
+  for key, value in pairs(mapping) do assign(config, key, value, where, level + 1) end
 end
 
 --- Sets every key of a table.
@@ -96,72 +127,111 @@ function methods:from_mapping(mapping)
   if type(mapping) ~= "table" then
     error("from_mapping takes a table; got a " .. type(mapping), 2)
   end
-  assign(self, mapping, 2)
+  assign_all(self, mapping, nil, 2)
 end
 
-local function read_lua(path)
+-- --- Files ------------------------------------------------------------------------
+
+local function read_lua(text, path)
   local env = setmetatable({}, { __index = _G })
-  local chunk, message = loadfile(path, "t", env)
-  if not chunk then error(message, 3) end
+  local chunk, message = load(text, "@" .. path, "t", env)
+  if not chunk then error(message, 0) end
   local result = chunk()
   if type(result) == "table" then return result end
   return setmetatable(env, nil)
 end
 
-local function read_json(path)
-  local file, message = io.open(path, "rb")
-  if not file then error(message, 3) end
-  local text = file:read "a"
-  file:close()
+local function read_json(text, path)
   local ok, value = pcall(core.json.decode, text)
-  if not ok then error(path .. ": " .. tostring(value), 3) end
-  if type(value) ~= "table" then error(path .. ": the file must hold an object", 3) end
+  if not ok then error(path .. ": " .. tostring(value), 0) end
+  if type(value) ~= "table" then error(path .. ": the file must hold an object", 0) end
   return value
 end
 
---- Sets the keys of a file: .json holds an object; .lua returns a table or sets
---- globals. Of both, only UPPERCASE keys count.
----@param path string
-function methods:from_file(path)
-  if type(path) ~= "string" then error("from_file takes a path; got a " .. type(path), 2) end
-  local read = path:find "%.json$" and read_json or path:find "%.lua$" and read_lua
-  if not read then error(path .. ": a config file is a .json or a .lua file", 2) end
-  local upper = {}
-  for key, value in pairs(read(path)) do
-    if type(key) == "string" and key:find "^%u[%u%d_]*$" then upper[key] = value end
-  end
-  self:from_mapping(upper)
+local READERS = { json = read_json, lua = read_lua }
+
+--- The file's text, or nil and why not.
+local function read_file(path)
+  local file, message, code = io.open(path, "rb")
+  if not file then return nil, message, code end
+  local text
+  text, message, code = file:read "a"
+  file:close()
+  return text, message and path .. ": " .. message, code
 end
 
---- What a variable's text says: JSON, or else the text itself.
-local function env_value(text)
+local FILE_OPTIONS = { "silent" }
+local ENOENT = 2
+
+--- Sets the keys of a file: .json holds an object, whose nulls are nil; .lua
+--- returns a table or sets globals. Of both, only UPPERCASE keys count.
+---@param path string relative ones are looked for in app.root_path
+---@param opts? { silent: boolean? } silent: a file that isn't there is no error
+---@return boolean found
+function methods:from_file(path, opts)
+  if type(path) ~= "string" then error("from_file takes a path; got a " .. type(path), 2) end
+  opts = options.check("from_file", opts, FILE_OPTIONS, 2)
+  options.check_type("from_file", opts, "silent", "boolean", 2)
+  local read = READERS[path:match "%.(%w+)$"]
+  if not read then error(path .. ": a config file is a .json or a .lua file", 2) end
+  path = options.join_path(self._root_path, path)
+  local text, message, code = read_file(path)
+  if not text then
+    if opts.silent and code == ENOENT then return false end
+    error("from_file: " .. message, 2)
+  end
+  local ok, values = pcall(read, text, path)
+  if not ok then error(type(values) == "string" and "from_file: " .. values or values, 2) end
+  for key, value in pairs(values) do
+    if type(key) == "string" and key:find "^%u[%u%d_]*$" then
+      if value == core.null then value = nil end
+      assign(self, key, value, path, 2)
+    end
+  end
+  return true
+end
+
+-- --- The environment -----------------------------------------------------------
+
+--- What a variable's text says for a key: JSON, or else the text itself, as also
+--- where the key is a string and the JSON is none.
+local function env_value(key, text)
   local ok, value = pcall(core.json.decode, text)
-  if not ok then return text end
+  if not ok or TYPES[key] == "string" and value ~= core.null and type(value) ~= "string" then return text end
   if value == core.null then return nil end
   return value
 end
 
+local function copy(value)
+  local fields = {}
+  if type(value) == "table" then
+    for k, v in pairs(value) do fields[k] = v end
+  end
+  return fields
+end
+
+--- The table of a key with one field set; the one it was stays as it is, as it
+--- may be another app's, too.
+local function with_field(value, parts, at, field)
+  local fields = copy(value)
+  local name = parts[at]
+  if at < #parts then field = with_field(fields[name], parts, at + 1, field) end
+  fields[name] = field
+  return fields
+end
+
 --- The setting of a variable without its prefix: A__B is the field B of A.
-local function set_from_env(config, name, value)
+local function set_from_env(config, name, text)
   local parts = {}
   for part in (name .. "__"):gmatch "(.-)__" do parts[#parts + 1] = part end
-  if #parts == 1 then
-    config[name] = value
-    return
-  end
-  local top = type(config[parts[1]]) == "table" and config[parts[1]] or {}
-  local inner = top
-  for i = 2, #parts - 1 do
-    if type(inner[parts[i]]) ~= "table" then inner[parts[i]] = {} end
-    inner = inner[parts[i]]
-  end
-  inner[parts[#parts]] = value
-  config[parts[1]] = top
+  local key, value = parts[1], env_value(name, text)
+  if #parts > 1 then value = with_field(config[key], parts, 2, value) end
+  config[key] = value
 end
 
 --- Sets every key whose variable in the environment starts with the prefix and
 --- "_": DEWAR_DEBUG=true sets DEBUG. Values are JSON where they can be, else
---- strings; DEWAR_A__B sets the field B of A.
+--- strings; DEWAR_A__b__C sets the field C of the field b of A.
 ---@param prefix? string default "DEWAR"
 function methods:from_prefixed_env(prefix)
   prefix = prefix == nil and "DEWAR" or prefix
@@ -172,24 +242,48 @@ function methods:from_prefixed_env(prefix)
   local found = {}
   for name in pairs(core.environ()) do
     local key = name:sub(1, #prefix + 1) == prefix .. "_" and name:sub(#prefix + 2)
-    if key and key:find "^%u[%u%d_]*$" then found[#found + 1] = key end
+    if key and (key .. "__"):match "^(.-)__":find "^%u[%u%d_]*$" then found[#found + 1] = key end
   end
   table.sort(found)
   for _, key in ipairs(found) do
     local name = prefix .. "_" .. key
-    local ok, message = pcall(set_from_env, self, key, env_value(os.getenv(name)))
-    if not ok then
-      error(("%s in the environment: %s"):format(name, (tostring(message):gsub("^[^\n:]+:%d+: ", ""))), 2)
+    local ok, message = pcall(set_from_env, self, key, os.getenv(name))
+    if not ok then error(("%s in the environment: %s"):format(name, plain_message(message)), 2) end
+  end
+end
+
+-- --- Looking ----------------------------------------------------------------------
+
+local NAMESPACE_OPTIONS = { "lowercase", "trim_namespace" }
+
+--- The settings whose keys begin with a prefix, as a table: of "MAIL_" MAIL_PORT
+--- is `port`, as it may be handed to somebody as options.
+---@param prefix string
+---@param opts? { lowercase: boolean?, trim_namespace: boolean? } both true by default
+---@return table<string, any>
+function methods:get_namespace(prefix, opts)
+  if type(prefix) ~= "string" then error("get_namespace takes a prefix; got a " .. type(prefix), 2) end
+  opts = options.check("get_namespace", opts, NAMESPACE_OPTIONS, 2)
+  options.check_type("get_namespace", opts, "lowercase", "boolean", 2)
+  options.check_type("get_namespace", opts, "trim_namespace", "boolean", 2)
+  local found = {}
+  for key, value in pairs(self) do
+    if key:sub(1, #prefix) == prefix then
+      if opts.trim_namespace ~= false then key = key:sub(#prefix + 1) end
+      if opts.lowercase ~= false then key = key:lower() end
+      found[key] = value
     end
   end
+  return found
 end
 
 --- The settings of an app, backed by its core.
 ---@param app_core table
 ---@param initial table?
 ---@param level integer of whose mistake a wrong initial key is
----@return table
-function M.new(app_core, initial, level)
+---@param root_path string the folder that paths of files are relative to
+---@return dewar.Config
+function M.new(app_core, initial, level, root_path)
   local values = {}
   local config
 
@@ -216,7 +310,7 @@ function M.new(app_core, initial, level)
     end
   end
 
-  config = setmetatable({}, {
+  config = setmetatable({ _root_path = root_path }, {
     __name = "dewar.Config",
     __index = function(_, key)
       local value = values[key]
@@ -227,7 +321,7 @@ function M.new(app_core, initial, level)
     __pairs = function() return next, values end,
   })
   for key, value in pairs(DEFAULTS) do set(key, value) end
-  if initial then assign(config, initial, level + 1) end
+  if initial then assign_all(config, initial, nil, level + 1) end
   return config
 end
 

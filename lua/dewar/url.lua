@@ -97,7 +97,7 @@ function M.build(app, endpoint, values, level)
   opts.default_scheme = req and req.scheme or app.config.PREFERRED_URL_SCHEME
   opts.host = req and req.host or nil
   opts.server_name = app.config.SERVER_NAME
-  opts.root = req and req.script_root or (app.config.APPLICATION_ROOT or ""):gsub("/+$", "")
+  opts.root = req and req.script_root or app.config.APPLICATION_ROOT:gsub("/+$", "")
   local ok, url, message = pcall(app._core.build, app._core, endpoint, plain, opts)
   if not ok then error(type(url) == "string" and "url_for: " .. plain_message(url) or url, level + 1) end
   if url then return url end

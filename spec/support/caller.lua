@@ -10,7 +10,7 @@ function M.refuses(f, pattern)
   local ok, err = pcall(f)
   assert(not ok, "nothing was raised: " .. pattern)
   assert(type(err) == "string", "no message was raised")
-  local at, line, message = err:match "([^/:]+):(%d+): (.*)$"
+  local at, line, message = err:match "^[^:]-([^/:]+):(%d+): (.*)$"
   assert(at == file and tonumber(line) >= info.linedefined and tonumber(line) <= info.lastlinedefined,
     "raised elsewhere: " .. err)
   assert(message:find(pattern), ("'%s' doesn't match '%s'"):format(message, pattern))
