@@ -21,6 +21,23 @@ describe("the virtual clock", function()
     assert.are.equal(before + 60, dewar.now())
   end)
 
+  it("makes sessions old", function()
+    app.config:from_mapping { SECRET_KEY = "a key for specs", PERMANENT_SESSION_LIFETIME = 60 }
+    app:get("/", function(req) return req.session.user or "nobody" end)
+    client:session(function(session) session.user = "ada" end)
+    client.clock:advance(59)
+    assert.are.equal("ada", client:get("/").body)
+    client.clock:advance(2)
+    assert.are.equal("nobody", client:get("/").body)
+    client:session(function(session) session.user, session._permanent = "ada", true end)
+    for _ = 1, 5 do
+      client.clock:advance(40)
+      assert.are.equal("ada", client:get("/").body)
+    end
+    client.clock:advance(61)
+    assert.is_nil(client.cookies.session)
+  end)
+
   it("runs what falls due, in order, and nothing else", function()
     local log, start = {}, dewar.now()
     local function note(name) log[#log + 1] = name .. " " .. math.floor(dewar.now() - start + 0.5) end
