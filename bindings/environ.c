@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The process's environment, which stock Lua gives only name by name. */
+#include <stdlib.h>
+
 #include "bindings/app.h"
 
 extern char **environ;
@@ -17,7 +19,16 @@ static int get_environ(lua_State *L) {
   return 1;
 }
 
+/* setenv(name, value): for the command, which alone changes its process. */
+static int set_environ(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1), *value = luaL_checkstring(L, 2);
+  if (setenv(name, value, 1) != 0)
+    return luaL_error(L, "the variable %s can't be set", name);
+  return 0;
+}
+
 void dw_environ_open(lua_State *L, dw_script *s) {
-  const luaL_Reg functions[] = {{"environ", get_environ}, {NULL, NULL}};
+  const luaL_Reg functions[] = {
+      {"environ", get_environ}, {"setenv", set_environ}, {NULL, NULL}};
   dw_script_register(L, s, functions);
 }

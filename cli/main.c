@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bindings/log.h"
+#include "cli/system.h"
 #include "dewar.h"
 
 enum { EXIT_FAILED = 1 };
@@ -33,6 +34,14 @@ static void push_arguments(lua_State *L, const command *c) {
   lua_setglobal(L, "arg");
 }
 
+/* Makes dewar.system known to require. */
+static void preload_system(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  dw_script_push(L, dw_script_find(L), dw_system_open);
+  lua_setfield(L, -2, "dewar.system");
+  lua_pop(L, 1);
+}
+
 static void push_main(lua_State *L) {
   lua_getglobal(L, "require");
   lua_pushliteral(L, "dewar.cli");
@@ -42,6 +51,7 @@ static void push_main(lua_State *L) {
 
 static int run(lua_State *L) {
   command *c = lua_touserdata(L, 1);
+  preload_system(L);
   push_main(L);
   push_arguments(L, c);
   lua_call(L, 1, 1);

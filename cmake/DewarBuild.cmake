@@ -76,7 +76,10 @@ function(dewar_objects name)
     "$<TARGET_OBJECTS:${name}>")
 endfunction()
 
-# dewar_main(FILE): the command's own source.
-function(dewar_main file)
-  set_property(GLOBAL PROPERTY DEWAR_MAIN "${CMAKE_CURRENT_SOURCE_DIR}/${file}")
+# dewar_main(FILE...): the command's own sources.
+function(dewar_main)
+  foreach(file IN LISTS ARGN)
+    set_property(GLOBAL APPEND PROPERTY DEWAR_MAIN
+      "${CMAKE_CURRENT_SOURCE_DIR}/${file}")
+  endforeach()
 endfunction()

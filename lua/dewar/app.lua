@@ -3,6 +3,7 @@
 
 local core = require "dewar.core"
 local Blueprint = require "dewar.blueprint"
+local commands = require "dewar.commands"
 local config = require "dewar.config"
 local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
@@ -59,6 +60,8 @@ function App.new(opts)
     root_path = opts.root_path or options.folder_at(2),
     template_folder = opts.template_folder or "templates",
     blueprints = {},
+    _commands = {},
+    _shell_context = {},
     _url_defaults = {},
     _url_build_error_handlers = {},
   }, App)
@@ -142,6 +145,30 @@ function App:register_blueprint(blueprint, opts)
   self:_check_setup("register_blueprint", 2)
   opts = Blueprint._check_registration(blueprint, opts, 2)
   blueprint:_register(self, opts, nil, 2)
+end
+
+--- Adds a command: `dewar NAME ...` runs f(args) in a task that has the app.
+--- See docs/cli.md.
+---@param name string
+---@param arguments dewar.CommandArguments
+---@param f fun(args: table): any may wait; an integer is the exit code
+---@return function f
+---@overload fun(self, name: string, f: function): function
+function App:command(name, arguments, f)
+  local command
+  command, f = commands.new(self, name, arguments, f, 2)
+  commands.add(self, name, command, 2)
+  return f
+end
+
+--- What `dewar shell` has at hand beside the usual: f() returns a table of names.
+---@param f fun(): table<string, any>
+---@return function f
+function App:shell_context_processor(f)
+  self._check_callable("shell_context_processor", "its argument", f, 2)
+  local list = self._shell_context
+  list[#list + 1] = f
+  return f
 end
 
 local MIDDLEWARE_KEYS = { "name", "setup", "request", "response" }

@@ -1,6 +1,7 @@
 --- Blueprints: parts of an app that are set up by themselves and registered
 --- under a prefix, a subdomain, a name; they nest.
 
+local commands = require "dewar.commands"
 local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
 local templates = require "dewar.template.app"
@@ -132,6 +133,23 @@ function Blueprint:app_template_global(name, value)
   templates._check_template_value("app_template_global", value, 2)
   self:_record(function(state) state.app:_add_template_name("_template_globals", name, value) end)
   return value
+end
+
+--- Adds a command to the app, whose name begins with the blueprint's: "shop.seed".
+--- See App:command.
+---@param name string
+---@param arguments dewar.CommandArguments
+---@param f fun(args: table): any
+---@return function f
+---@overload fun(self, name: string, f: function): function
+function Blueprint:command(name, arguments, f)
+  self:_check_setup("command", 2)
+  local command
+  command, f = commands.new(self, name, arguments, f, 2)
+  self:_record(function(state, level)
+    commands.add(state.app, state.name .. "." .. name, command, level + 1)
+  end)
+  return f
 end
 
 --- Nests another blueprint in this one.

@@ -30,7 +30,7 @@ for name, value in pairs(core) do dewar[name] = value end
 for _, internal in ipairs {
   "app_new", "client_open", "clock_advance", "clock_virtual", "crypto", "debug_counts", "ensure_sync",
   "environ", "has_request", "http_date", "is_error_class", "make_response", "plain_text", "read_only",
-  "time",
+  "setenv", "time",
 } do
   dewar[internal] = nil
 end

@@ -27,7 +27,7 @@ describe("the command", function()
   it("shows its help on stdout", function()
     local code, out = dewar("--help")
     assert.are.equal(0, code)
-    for _, word in ipairs { "dewar run APP", "dewar routes APP", "--version" } do
+    for _, word in ipairs { "dewar run [APP]", "dewar routes [APP]", "dewar test", "dewar new NAME", "--version" } do
       assert.is_truthy(out:find(word, 1, true), word)
     end
   end)
@@ -37,15 +37,16 @@ describe("the command", function()
     assert.are.equal(0, code)
     for _, option in ipairs { "--host", "--port", "--unix", "--workers", "--debug",
       "--log-level", "--log-format", "--help" } do
-      assert.is_truthy(out:find("\n  " .. option, 1, true), option)
+      assert.is_truthy(out:find("\n  " .. option, 1, true) or out:find(", " .. option, 1, true), option)
     end
     code, out = dewar("routes", "--help")
     assert.are.equal(0, code)
-    assert.is_truthy(out:find("Usage: dewar routes APP", 1, true))
+    assert.is_truthy(out:find("Usage: dewar routes [APP]", 1, true))
   end)
 
   it("has help that fits a terminal", function()
-    for _, words in ipairs { { "--help" }, { "run", "--help" }, { "routes", "--help" } } do
+    for _, words in ipairs { { "--help" }, { "run", "--help" }, { "routes", "--help" },
+      { "new", "--help" } } do
       local _, out = dewar(table.unpack(words))
       for line in out:gmatch "[^\n]+" do
         assert.is_true(#line <= 80, line)
@@ -57,13 +58,13 @@ describe("the command", function()
     local code, out, err = dewar()
     assert.are.equal(2, code)
     assert.are.equal("", out)
-    assert.is_truthy(err:find("dewar run APP", 1, true))
+    assert.is_truthy(err:find("dewar run [APP]", 1, true))
   end)
 
   it("names the nearest command and the nearest option", function()
     refused("unknown command 'roots'; did you mean 'routes'?", "roots")
     refused("unknown command 'rnu'; did you mean 'run'?", "rnu")
-    refused("unknown command 'serve'; there are: routes, run", "serve")
+    refused("unknown command 'serve'; there are: new, routes, run", "serve")
     refused("unknown option '--versoin'; did you mean '--version'?", "--versoin")
     refused("unknown option '--prot'; did you mean '--port'?", "run", "app.lua", "--prot", "1")
     refused("unknown option '--log_level'; did you mean '--log-level'?",
@@ -76,9 +77,10 @@ describe("the command", function()
   end)
 
   it("needs one app", function()
-    refused("run needs APP", "run")
-    refused("routes needs APP", "routes")
-    refused("run takes one APP; what is 'b.lua'?", "run", "a.lua", "b.lua")
+    refused("run: APP is missing, a Lua file that returns an app", "run")
+    refused("routes: APP is missing", "routes")
+    refused("run takes APP and no more; what is 'b.lua'?", "run", "a.lua", "b.lua")
+    refused("run takes one APP; it is 'a.lua' or 'b.lua'?", "--app", "a.lua", "run", "b.lua")
   end)
 
   it("checks the values of options before it loads anything", function()

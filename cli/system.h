@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* The Lua module dewar.system, which only the command has: what it needs of the
+ * system beyond stock Lua. Its parts add to the table on top of the stack. */
+#ifndef DW_CLI_SYSTEM_H
+#define DW_CLI_SYSTEM_H
+
+#include "bindings/script.h"
+
+/* The module's opener, for package.preload; its upvalue 1 is the script. */
+int dw_system_open(lua_State *L);
+
+#endif

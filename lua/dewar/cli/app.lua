@@ -1,0 +1,119 @@
+--- The app that a command is about: where it is, how it is loaded, how something
+--- is run in it.
+
+local core = require "dewar.core"
+local env = require "dewar.cli.env"
+local serve = require "dewar.serve"
+
+local M = {}
+
+function M.complain(...)
+  io.stderr:write("dewar: ", table.concat({ ... }), "\n")
+end
+
+local function exists(path)
+  local file = io.open(path)
+  if file then file:close() end
+  return file ~= nil
+end
+
+function M.folder_of(path)
+  local folder = path:match "^(.*)/[^/]*$"
+  return folder == "" and "/" or folder or "."
+end
+
+--- The app of this folder: what DEWAR_APP says, in the environment or in a file
+--- of variables, or else app.lua or init.lua. nil: there is none; with a text:
+--- something is wrong.
+---@param opts dewar.EnvOptions
+---@return string? path, string? problem
+function M.default(opts)
+  local values, problem = env.collect(nil, opts)
+  if not values then return nil, problem end
+  local path = os.getenv "DEWAR_APP" or values.DEWAR_APP
+  if path and path ~= "" then return path end
+  for _, name in ipairs { "app.lua", "init.lua" } do
+    if exists(name) then return name end
+  end
+end
+
+M.NONE = "APP is missing, a Lua file that returns an app; there is no app.lua or init.lua "
+  .. "here, and DEWAR_APP is not set"
+
+--- A message handler: the traceback from the failure to the app's main chunk,
+--- without what called that.
+function M.traceback(err)
+  local trace = debug.traceback(tostring(err), 2)
+  local last, from = nil, 1
+  repeat
+    from = trace:find("\n\t[C]: in function 'xpcall'", from, true)
+    if from then last, from = from, from + 1 end
+  until not from
+  return last and trace:sub(1, last - 1) or trace
+end
+
+--- Where there is no such file: what may have been meant.
+local function instead_of(path)
+  for _, candidate in ipairs { path .. ".lua", path:gsub("/+$", "") .. "/app.lua" } do
+    if exists(candidate) then return ("; did you mean '%s'?"):format(candidate) end
+  end
+  return ""
+end
+
+--- Modules beside the app can be required.
+function M.use_folder(path)
+  local folder = M.folder_of(path)
+  package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, package.path)
+end
+
+--- The app that a file returns, or nil and what is wrong.
+---@param path string
+---@return dewar.App? app, string? problem
+function M.load(path)
+  M.use_folder(path)
+  local chunk, problem = loadfile(path)
+  if not chunk then
+    local missing = problem:find "^cannot "
+    return nil, problem .. (missing and instead_of(path) or "")
+  end
+  serve.loading = true
+  local ok, app = xpcall(chunk, M.traceback, path)
+  serve.loading = false
+  if not ok then return nil, app end
+  if type(app) == "table" and rawget(app, "_core") then return app end
+  return nil, ("%s returned %s, which is no app; its last line must be `return app`, "
+    .. "with an app that was made by dewar.app()"):format(path,
+    app == nil and "nil" or "a " .. type(app))
+end
+
+--- Sets the environment and the app's folder up, and loads it. nil: it was told
+--- what is wrong.
+---@param path string
+---@param opts dewar.EnvOptions
+---@return dewar.App?
+function M.open(path, opts)
+  local problem = env.load(M.folder_of(path), opts)
+  local app
+  if not problem then app, problem = M.load(path) end
+  if problem then M.complain(problem) end
+  if app and M.debug() then app.config.DEBUG = true end
+  return app
+end
+
+--- Whether the environment asks for debugging.
+function M.debug()
+  local value = os.getenv "DEWAR_DEBUG"
+  return value == "1" or value == "true"
+end
+
+--- Runs f(...) in a task that has the app, waits for its end and that of the
+--- tasks it started.
+---@param app dewar.App
+---@return boolean ok, any result_or_traceback
+function M.call(app, f, ...)
+  return core.await(app._core:background(function(...)
+    return xpcall(app:ensure_sync(f), M.traceback, ...)
+  end, ...))
+end
+
+return M

@@ -1,0 +1,69 @@
+--- `dewar routes`: the routes of an app.
+
+local apps = require "dewar.cli.app"
+
+local M = {
+  needs_app = true,
+  arguments = {},
+  help = [[
+Usage: dewar routes [APP]
+
+Lists the routes of the app that the Lua file APP returns, in the order in which
+they were added: the endpoint, which is what url_for takes, the methods, the
+rule, and the host where it is of one only.
+
+  --env-file PATH  read variables from this file, too
+  --no-env         read no .env and no .dewarenv
+  --help           show this
+
+Without APP it is what DEWAR_APP says, or else app.lua or init.lua.
+]],
+}
+
+--- Rows of texts as lines with columns of one width.
+local function aligned(rows)
+  local widths = {}
+  for _, row in ipairs(rows) do
+    for i, cell in ipairs(row) do
+      widths[i] = math.max(widths[i] or 0, utf8.len(cell) or #cell)
+    end
+  end
+  local lines = {}
+  for n, row in ipairs(rows) do
+    local cells = {}
+    for i, cell in ipairs(row) do
+      local width = utf8.len(cell) or #cell
+      cells[i] = cell .. (" "):rep(widths[i] - width)
+    end
+    lines[n] = table.concat(cells, "  "):gsub("%s+$", "")
+  end
+  return table.concat(lines, "\n")
+end
+
+---@param path string
+---@param args table
+---@return integer code
+function M.main(path, args)
+  local app = apps.open(path, args.env)
+  if not app then return 1 end
+  local rows = { { "Endpoint", "Methods", "Rule", "Host" } }
+  for _, rule in ipairs(app._core:rules()) do
+    rows[#rows + 1] = {
+      rule.endpoint or "",
+      rule.websocket and "WebSocket" or table.concat(rule.methods, ", "),
+      rule.rule,
+      rule.host or "",
+    }
+  end
+  if #rows == 1 then
+    print(path .. " has no routes")
+    return 0
+  end
+  local hosts = false
+  for i = 2, #rows do hosts = hosts or rows[i][4] ~= "" end
+  if not hosts then rows[1][4] = "" end
+  print(aligned(rows))
+  return 0
+end
+
+return M

@@ -1,0 +1,108 @@
+--- `dewar run`: serves an app.
+
+local core = require "dewar.core"
+local apps = require "dewar.cli.app"
+local arguments = require "dewar.cli.arguments"
+local serve = require "dewar.serve"
+
+local function text(value)
+  if value ~= "" then return value end
+  return nil, "is empty"
+end
+
+local function port(value)
+  local number = value:find "^%d+$" and math.tointeger(tonumber(value))
+  if number and number <= 65535 then return number end
+  return nil, ("is a number from 0 to 65535; got '%s'"):format(value)
+end
+
+local function workers(value)
+  if value == "auto" then return value end
+  local number = value:find "^%d+$" and math.tointeger(tonumber(value))
+  if not number or number < 1 then
+    return nil, ("is a number from 1 on, or auto; got '%s'"):format(value)
+  end
+  return number
+end
+
+local M = {
+  needs_app = true,
+  arguments = {
+    { "--host", type = text },
+    { "--port", "-p", type = port },
+    { "--unix", type = text },
+    { "--workers", "-w", type = workers },
+    { "--debug", flag = true },
+    { "--log-level", type = arguments.one_of { "debug", "info", "warn", "error" } },
+    { "--log-format", type = arguments.one_of { "text", "json" } },
+  },
+  help = [[
+Usage: dewar run [APP] [options]
+
+Serves the app that the Lua file APP returns. Modules beside APP can be
+required. SIGINT (Ctrl-C) and SIGTERM stop it: requests under way may finish
+within the app's SHUTDOWN_TIMEOUT. A second signal stops at once.
+
+  --host ADDRESS         listen on this address only, 0.0.0.0 being all of this
+                         machine's (DEWAR_RUN_HOST, or 127.0.0.1)
+  -p, --port NUMBER      listen on this port; 0 takes a free one
+                         (DEWAR_RUN_PORT, or 5000)
+  --unix PATH            listen on a unix socket instead
+  -w, --workers NUMBER   processes that serve, or auto; this version knows 1
+  --debug                set the app's config.DEBUG, and log everything
+                         (DEWAR_DEBUG)
+  --log-level LEVEL      log records of this level and above: debug, info, warn
+                         or error (info)
+  --log-format FORMAT    text, or json: an object a line (text)
+  --env-file PATH        read variables from this file, too
+  --no-env               read no .env and no .dewarenv
+  --help                 show this
+
+Without APP it is what DEWAR_APP says, or else app.lua or init.lua.
+
+The log goes to standard error. The exit code is 0 after a stop, 1 if the app
+failed or the address is taken, 2 if something is wrong with these options.
+]],
+}
+
+--- What is wrong with options that are right each by itself.
+---@return string?
+function M.problem(args)
+  return serve.problem { host = args.host, port = args.port, unix = args.unix, workers = args.workers }
+end
+
+--- Where to listen: options, or else the environment. Or nil and what is wrong.
+local function address(args)
+  if args.unix then return { unix = args.unix } end
+  local host, named = args.host or os.getenv "DEWAR_RUN_HOST", os.getenv "DEWAR_RUN_PORT"
+  local number = args.port
+  if number == nil and named then
+    local problem
+    number, problem = port(named)
+    if not number then return nil, "DEWAR_RUN_PORT " .. problem end
+  end
+  if host == "" then return nil, "DEWAR_RUN_HOST is empty" end
+  return { host = host, port = number }
+end
+
+---@param path string
+---@param args table
+---@return integer code
+function M.main(path, args)
+  core.log.format = args.log_format or "text"
+  core.log.level = args.log_level or args.debug and "debug" or "info"
+  local app = apps.open(path, args.env)
+  if not app then return 1 end
+  if args.debug then app.config.DEBUG = true end
+  local where, problem = address(args)
+  if not where then
+    apps.complain(problem)
+    return 2
+  end
+  local ok, err = pcall(serve.serve, app, where, path)
+  if ok then return 0 end
+  apps.complain("cannot ", tostring(core.Error:is(err) and err.message or err))
+  return 1
+end
+
+return M
