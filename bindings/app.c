@@ -306,7 +306,13 @@ static int configure(lua_State *L) {
     lua_pushboolean(L, true);
     return 1;
   }
-  if (strcmp(name, "PROPAGATE_EXCEPTIONS") == 0) {
+  if (strcmp(name, "SEND_FILE_MAX_AGE_DEFAULT") == 0) {
+    lua_Number n = lua_isnil(L, 3) ? -1 : lua_tonumber(L, 3);
+    if (!lua_isnil(L, 3) &&
+        (lua_type(L, 3) != LUA_TNUMBER || !(n >= 0 && n <= 1e12)))
+      return bad_setting(L, name, "a number of seconds, or nil for none");
+    a->app->file_max_age = (int64_t)n;
+  } else if (strcmp(name, "PROPAGATE_EXCEPTIONS") == 0) {
     a->app->testing = lua_toboolean(L, 3);
   } else if (strcmp(name, "DEBUG") == 0) {
     a->debug = lua_toboolean(L, 3);

@@ -55,20 +55,32 @@ static void push_error(lua_State *L, dw_exchange *x, const dw_error *error,
   dw_errors_push(L, t->script, error->cls, error->message);
 }
 
+/* The headers of what C found, for the error object on top. */
+static void set_own_headers(lua_State *L, dw_exchange *x) {
+  dw_task *t = x->script;
+  dw_buffer *text = &t->script->scratch;
+  if (x->error.status == 405 && x->match.kind == DW_MATCH_NOT_ALLOWED) {
+    text->len = 0;
+    lua_createtable(L, 0, 1);
+    if (dw_allow_text(x->match.allowed, text) == 0) {
+      lua_pushlstring(L, text->ptr, text->len);
+      lua_setfield(L, -2, "Allow");
+    }
+  } else if (x->error.status == 416 && x->has_whole) {
+    lua_createtable(L, 0, 1);
+    lua_pushfstring(L, "bytes */%I", (LUAI_UACINT)x->whole);
+    lua_setfield(L, -2, "Content-Range");
+  } else {
+    return;
+  }
+  lua_setfield(L, -2, "headers");
+}
+
 /* What C found becomes an object once, so that each hook sees the same one. */
 static void push_own_error(lua_State *L, dw_exchange *x) {
   if (!x->error.script) {
     push_error(L, x, &x->error, DW_SLOT_ERROR);
-    if (x->error.status == 405 && x->match.kind == DW_MATCH_NOT_ALLOWED) {
-      dw_task *t = x->script;
-      t->script->scratch.len = 0;
-      lua_createtable(L, 0, 1);
-      if (dw_allow_text(x->match.allowed, &t->script->scratch) == 0) {
-        lua_pushlstring(L, t->script->scratch.ptr, t->script->scratch.len);
-        lua_setfield(L, -2, "Allow");
-      }
-      lua_setfield(L, -2, "headers");
-    }
+    set_own_headers(L, x);
     dw_slot_set(L, x, DW_SLOT_ERROR);
     x->error.script = true;
   }

@@ -10,6 +10,7 @@
 #include "bindings/client.h"
 #include "bindings/crypto.h"
 #include "bindings/errors.h"
+#include "bindings/file.h"
 #include "bindings/handler.h"
 #include "bindings/headers.h"
 #include "bindings/json.h"
@@ -43,6 +44,7 @@ static void open_parts(lua_State *L, dw_script *s) {
   dw_headers_open(L, s);
   dw_response_open(L, s);
   dw_stream_open(L, s);
+  dw_files_open(L, s);
   dw_request_open(L, s);
   dw_context_open(L, s);
   dw_app_open(L, s);

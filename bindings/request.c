@@ -307,6 +307,7 @@ void dw_request_open(lua_State *L, dw_script *s) {
   dw_script_register(L, s, functions);
   dw_upload_open(L, s);
   dw_parts_open(L, s);
+  dw_request_conditional_open(L, s);
   dw_context_open(L, s);
   dw_session_open(L, s);
 }

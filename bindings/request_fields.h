@@ -20,6 +20,14 @@ void dw_request_push_authorization(lua_State *L, dw_slice header);
  * middleware may set; raises where it isn't the time or the value is unfit
  * (request_rewrite.c). */
 bool dw_request_rewrite(lua_State *L, dw_exchange *x, const char *name);
+/* Conditions and ranges (request_conditional.c). */
+void dw_request_conditional_open(lua_State *L, dw_script *s);
+void dw_request_get_if_match(lua_State *L, dw_exchange *x);
+void dw_request_get_if_none_match(lua_State *L, dw_exchange *x);
+void dw_request_get_if_modified_since(lua_State *L, dw_exchange *x);
+void dw_request_get_if_unmodified_since(lua_State *L, dw_exchange *x);
+void dw_request_get_if_range(lua_State *L, dw_exchange *x);
+void dw_request_get_range(lua_State *L, dw_exchange *x);
 /* All that a request object has, methods included, for messages. */
 extern const char *const dw_request_names[];
 

@@ -6,9 +6,11 @@
 
 #include "base/error.h"
 #include "bindings/errors.h"
+#include "bindings/file.h"
 #include "bindings/handler.h"
 #include "bindings/headers.h"
 #include "bindings/json.h"
+#include "http/mime.h"
 
 const char dw_response_type_name[] = "dewar.response";
 
@@ -92,6 +94,14 @@ static void set_stream(lua_State *L, const target *to, int index) {
   to->r->kind = DW_BODY_STREAM;
 }
 
+static void set_file(lua_State *L, const target *to, int index) {
+  dw_file *file = dw_lua_file_test(L, index)->found.file;
+  if (!file) dw_misuse(L, "this file is closed");
+  dw_response_set_file(to->r, dw_file_ref(file));
+  lua_pushvalue(L, index);
+  keep_body(L, to);
+}
+
 static void set_json(lua_State *L, const target *to, int index,
                      bool empty_array) {
   dw_buffer *text = dw_json_take_buffer(L);
@@ -141,6 +151,9 @@ static void set_body(lua_State *L, const target *to, int index,
   if (lua_type(L, index) == LUA_TSTRING) {
     set_string(L, to, index);
     to->r->type = html;
+  } else if (dw_lua_file_test(L, index)) {
+    set_file(L, to, index);
+    to->r->type = "application/octet-stream";
   } else if (is_data(L, index)) {
     set_json(L, to, index, empty_array);
     to->r->type = json;
@@ -311,7 +324,7 @@ static void set_mimetype(lua_State *L, dw_response *r, int index) {
     dw_misuse(L, "mimetype is a string such as \"text/plain\"; got a %s",
               luaL_typename(L, index));
   const char *type = lua_tostring(L, index);
-  if (strncmp(type, "text/", 5) == 0 && !strchr(type, ';'))
+  if (!strchr(type, ';') && dw_mime_is_text(dw_slice_str(type)))
     type = lua_pushfstring(L, "%s; charset=utf-8", type);
   int code = dw_headers_set(&r->headers, DW_LITERAL("Content-Type"),
                             dw_slice_of(type, strlen(type)));
@@ -335,14 +348,19 @@ static int response_index(lua_State *L) {
   } else if (strcmp(name, "body") == 0) {
     if (o->r.kind == DW_BODY_STREAM)
       lua_getiuservalue(L, 1, 1);
+    else if (o->r.kind == DW_BODY_FILE)
+      dw_lua_file_push(L, o->r.owner);
     else
       lua_pushlstring(L, o->r.body.ptr ? o->r.body.ptr : "", o->r.body.len);
   } else if (strcmp(name, "mimetype") == 0) {
     get_mimetype(L, &o->r);
-  } else {
+  } else if (!dw_response_get_date(L, o, name)) {
     static const char *const names[] = {
-        "status",     "headers",       "body", "mimetype",
-        "set_cookie", "delete_cookie", NULL};
+        "status",        "headers",       "body",
+        "mimetype",      "set_cookie",    "delete_cookie",
+        "last_modified", "expires",       "add_etag",
+        "set_etag",      "get_etag",      "make_conditional",
+        NULL};
     const char *near = dw_nearest(name, names);
     return near ? dw_misuse(L,
                             "a response has no field '%s'; did you mean "
@@ -368,6 +386,8 @@ static int response_newindex(lua_State *L) {
     dw_exchange *x = dw_current_exchange(o->script);
     if (lua_type(L, 3) == LUA_TSTRING)
       set_string(L, &to, 3);
+    else if (dw_lua_file_test(L, 3))
+      set_file(L, &to, 3);
     else if (!is_data(L, 3) && dw_is_stream(L, 3))
       set_stream(L, &to, 3);
     else
@@ -377,10 +397,11 @@ static int response_newindex(lua_State *L) {
       lua_getiuservalue(L, 1, 1);
       dw_slot_set(L, x, DW_SLOT_BODY);
     }
-  } else {
+  } else if (!dw_response_set_date(L, o, name, 3)) {
     return dw_misuse(L,
                      "a response's field '%s' can't be set; there are "
-                     "status, headers, body and mimetype",
+                     "status, headers, body, mimetype, last_modified and "
+                     "expires",
                      name);
   }
   return 0;
@@ -428,9 +449,14 @@ void dw_response_open(lua_State *L, dw_script *s) {
   static const luaL_Reg methods[] = {
       {"set_cookie", dw_response_set_cookie},
       {"delete_cookie", dw_response_delete_cookie},
+      {"add_etag", dw_response_add_etag},
+      {"set_etag", dw_response_set_etag},
+      {"get_etag", dw_response_get_etag},
+      {"make_conditional", dw_response_make_conditional},
       {NULL, NULL}};
   const luaL_Reg functions[] = {
-      {"response", response_new}, {"jsonify", jsonify}, {NULL, NULL}};
+      {"response", response_new}, {"jsonify", jsonify},
+      {"describe_file", dw_response_describe_file}, {NULL, NULL}};
   luaL_newmetatable(L, dw_response_type_name);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, dw_response_type_name);

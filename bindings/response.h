@@ -34,6 +34,17 @@ void dw_response_push(lua_State *L, dw_script *s, dw_exchange *x);
 int dw_response_set_cookie(lua_State *L);
 int dw_response_delete_cookie(lua_State *L);
 
+/* Methods of response_conditional.c. */
+int dw_response_add_etag(lua_State *L);
+int dw_response_set_etag(lua_State *L);
+int dw_response_get_etag(lua_State *L);
+int dw_response_make_conditional(lua_State *L);
+int dw_response_describe_file(lua_State *L); /* a function, for files.lua */
+/* last_modified and expires; false: the field is another one. */
+bool dw_response_get_date(lua_State *L, dw_lua_response *o, const char *field);
+bool dw_response_set_date(lua_State *L, dw_lua_response *o, const char *field,
+                          int index);
+
 /* Bodies that are streams (stream.c). Whether the value at index is one. */
 bool dw_is_stream(lua_State *L, int index);
 void dw_stream_open(lua_State *L, dw_script *s);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "bindings/errors.h"
+#include "bindings/file.h"
 #include "bindings/handler.h"
 
 /* --- Options ---------------------------------------------------------------*/
@@ -138,7 +139,7 @@ static const char *const route_options[] = {
     "host",        "subdomain",    "strict_slashes",
     "alias",       "redirect_to",  "merge_slashes",
     "build_only",  "websocket",    "provide_automatic_options",
-    "timeout",     "max_content_length",
+    "timeout",     "max_content_length", "static",
     NULL};
 
 int dw_app_add_lua_route(lua_State *L) {
@@ -166,7 +167,9 @@ int dw_app_add_lua_route(lua_State *L) {
   lua_getfield(L, 2, "scope");
   dw_scope *scope = dw_app_opt_scope(L, a, -1);
   dw_handler *view = NULL;
-  if (lua_getfield(L, 2, "view") != LUA_TNIL)
+  if (lua_getfield(L, 2, "static") == LUA_TTABLE)
+    view = dw_static_view_new(L, s, lua_gettop(L));
+  else if (lua_getfield(L, 2, "view") != LUA_TNIL)
     view = dw_handler_new(L, 1, lua_gettop(L));
   dw_route *route;
   s->scratch.len = 0;

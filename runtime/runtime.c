@@ -103,6 +103,7 @@ static int runtime_new(dewar_runtime **out, const dewar_options *o) {
   dw_list_init(&rt->calls);
   dw_list_init(&rt->requests);
   dw_buffer_init(&rt->error, &rt->alloc, 0);
+  dw_mime_init(&rt->mime, &rt->alloc);
   dw_timer_init(&rt->stop_deadline, stop_deadline_cb, rt);
   int code = dw_loop_init(&rt->loop, o->loop, &rt->alloc, &rt->log);
   if (code < 0) return code;
@@ -169,6 +170,7 @@ int dw_runtime_close(dewar_runtime *rt) {
   dw_views_deinit(rt);
   dw_timer_stop(&rt->loop, &rt->stop_deadline);
   dw_loop_deinit(&rt->loop);
+  dw_mime_deinit(&rt->mime);
   dw_buffer_deinit(&rt->error);
   rt->error_static = "the runtime has been freed";
   rt->state = DW_RUNTIME_CLOSED;

@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/loop.h"
 #include "dewar.h"
+#include "http/mime.h"
 #include "script_engine.h"
 
 typedef enum dw_runtime_state {
@@ -23,6 +24,7 @@ struct dewar_runtime {
   dw_allocator alloc;
   dw_log log;
   dw_loop loop;
+  dw_mime mime; /* types of files */
   dw_script *script;
   /* What serves: an app of our own, until a script has loaded one, which
    * belongs to the script. */

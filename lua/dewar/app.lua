@@ -5,6 +5,7 @@ local core = require "dewar.core"
 local Blueprint = require "dewar.blueprint"
 local commands = require "dewar.commands"
 local config = require "dewar.config"
+local files = require "dewar.files"
 local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
 local session = require "dewar.session"
@@ -15,6 +16,8 @@ local url = require "dewar.url"
 ---@class dewar.App: dewar.Scaffold
 ---@field name string
 ---@field root_path string the folder of the file that made it; others are relative to it
+---@field static_folder string? what is served at static_url_path
+---@field static_url_path string?
 ---@field template_folder string where render_template looks first
 ---@field config dewar.Config
 ---@field blueprints table<string, dewar.Blueprint>
@@ -25,7 +28,7 @@ App.__index = App
 App.__name = "dewar.App"
 for name, value in pairs(templates) do App[name] = value end
 
-local OPTIONS = { "name", "config", "root_path", "template_folder" }
+local OPTIONS = { "name", "config", "root_path", "static_folder", "static_url_path", "template_folder" }
 
 --- `url_map.converters.hex = { ... }` makes <hex:n> known to rules added later.
 local function converters(app_core)
@@ -44,6 +47,8 @@ end
 ---@field name? string
 ---@field config? table
 ---@field root_path? string default the folder of the file that calls this
+---@field static_folder? string|false in root_path; default "static", if it is there
+---@field static_url_path? string default: "/" and the folder's name
 ---@field template_folder? string in root_path; default "templates"
 
 --- A new app; `dewar.app()` is short for it.
@@ -74,6 +79,7 @@ function App.new(opts)
     converters = converters(self._core),
     rules = function() return self._core:rules() end,
   }
+  files.mount_own(self, opts, "static", "app", 2)
   return self
 end
 

@@ -2,6 +2,7 @@
 --- under a prefix, a subdomain, a name; they nest.
 
 local commands = require "dewar.commands"
+local files = require "dewar.files"
 local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
 local templates = require "dewar.template.app"
@@ -10,12 +11,16 @@ local templates = require "dewar.template.app"
 ---@field name string
 ---@field url_prefix string?
 ---@field root_path string the folder of the file that made it
+---@field static_folder string?
+---@field static_url_path string?
 ---@field template_folder string?
 local Blueprint = setmetatable({}, { __index = Scaffold })
 Blueprint.__index = Blueprint
 Blueprint.__name = "dewar.Blueprint"
 
-local OPTIONS = { "url_prefix", "subdomain", "url_defaults", "root_path", "template_folder" }
+local OPTIONS = {
+  "url_prefix", "subdomain", "url_defaults", "root_path", "static_folder", "static_url_path", "template_folder",
+}
 local REGISTER_OPTIONS = { "name", "url_prefix", "subdomain", "url_defaults" }
 
 local function check_name(method, name, level)
@@ -36,6 +41,8 @@ end
 ---@field subdomain? string
 ---@field url_defaults? table defaults of all of its routes
 ---@field root_path? string default the folder of the file that calls this
+---@field static_folder? string in root_path; served below the prefix
+---@field static_url_path? string default: "/" and the folder's name
 ---@field template_folder? string in root_path; the app's own templates win
 
 --- A new blueprint.
@@ -50,7 +57,7 @@ function Blueprint.new(name, opts)
   options.check_type("blueprint", opts, "url_defaults", "table", 2)
   options.check_type("blueprint", opts, "root_path", "string", 2)
   options.check_type("blueprint", opts, "template_folder", "string", 2)
-  return setmetatable({
+  local self = setmetatable({
     name = name,
     url_prefix = opts.url_prefix,
     root_path = opts.root_path or options.folder_at(2),
@@ -60,6 +67,8 @@ function Blueprint.new(name, opts)
     _records = {},
     _used = false,
   }, Blueprint)
+  files.mount_own(self, opts, nil, "blueprint", 2)
+  return self
 end
 
 function Blueprint:__tostring()

@@ -11,6 +11,7 @@ local App = require "dewar.app"
 local Blueprint = require "dewar.blueprint"
 local csrf = require "dewar.csrf"
 local filename = require "dewar.filename"
+local files = require "dewar.files"
 local flash = require "dewar.flash"
 local markup = require "dewar.markup"
 local middleware = require "dewar.middleware"
@@ -28,9 +29,9 @@ local dewar = {}
 
 for name, value in pairs(core) do dewar[name] = value end
 for _, internal in ipairs {
-  "app_new", "client_open", "clock_advance", "clock_virtual", "crypto", "debug_counts", "ensure_sync",
-  "environ", "has_request", "http_date", "is_error_class", "make_response", "plain_text", "read_only",
-  "setenv", "time",
+  "adopt_file", "app_new", "client_open", "clock_advance", "clock_virtual", "content_type", "crypto",
+  "debug_counts", "describe_file", "ensure_sync", "environ", "find_file", "has_request", "http_date",
+  "is_error_class", "make_response", "open_file", "plain_text", "read_only", "setenv", "time",
 } do
   dewar[internal] = nil
 end
@@ -41,6 +42,10 @@ dewar.App = App
 dewar.View = views.View
 --- A view as a class with a method for each HTTP method: get(req, ...)...
 dewar.MethodView = views.MethodView
+--- A response that is a file: see docs/static.md.
+dewar.send_file = files.send_file
+--- A response that is a file below a folder, or a 404.
+dewar.send_from_directory = files.send_from_directory
 --- What url_for raises: no such endpoint, or values that don't fit.
 dewar.BuildError = url.BuildError
 --- What render_template raises where there is no such template.

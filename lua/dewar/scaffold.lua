@@ -3,6 +3,7 @@
 -- that differ: `_add_rule(rule, options, view)` and `_add(kind, ...)`.
 
 local core = require "dewar.core"
+local files = require "dewar.files"
 local options = require "dewar.options"
 local views = require "dewar.views"
 
@@ -122,6 +123,24 @@ function Scaffold:add_url_rule(rule, opts, view)
     error("add_url_rule: without a view a rule must be build_only or have redirect_to", 2)
   end
   self:_add_rule(rule, opts, view, 2)
+end
+
+--- Serves the files of a folder: app:static("/files", "public").
+---@param prefix string where its files are
+---@param folder string relative to the file that made the app, or the blueprint
+---@param opts? dewar.StaticOptions
+function Scaffold:static(prefix, folder, opts)
+  self:_check_setup("static", 2)
+  if type(prefix) ~= "string" or prefix:sub(1, 1) ~= "/" then
+    error("static: where the files are must be a string that starts with '/'", 2)
+  end
+  if type(folder) ~= "string" or folder == "" then
+    error("static: the second argument is a folder's path; got "
+      .. (folder == "" and "none" or "a " .. type(folder)), 2)
+  end
+  opts = files.check_folder("static", opts, 2)
+  check_endpoint(opts.endpoint, 2)
+  files.mount(self, (prefix:gsub("/+$", "")), folder, opts, 2)
 end
 
 --- What the rule's own options and the view's (of a class) come to.

@@ -8,9 +8,9 @@
 #include "app/default_page.h"
 #include "app/server.h"
 #include "base/error.h"
+#include "http/conditional.h"
 
-/* A fresh plain response; what the script made before is let go of. */
-static dw_response *fresh(dw_exchange *x, int status) {
+dw_response *dw_answer_fresh(dw_exchange *x, int status) {
   dw_response_deinit(&x->plain);
   dw_response_init(&x->plain, x->server->http.alloc);
   x->response = &x->plain;
@@ -19,7 +19,7 @@ static dw_response *fresh(dw_exchange *x, int status) {
 }
 
 int dw_answer_error(dw_exchange *x) {
-  dw_response *r = fresh(x, x->error.status);
+  dw_response *r = dw_answer_fresh(x, x->error.status);
   dw_slice text = DW_EMPTY;
   if (x->error.message) text = dw_slice_str(x->error.message);
   if (x->error.script && x->script)
@@ -67,13 +67,25 @@ int dw_answer_allow(dw_exchange *x) {
   return code;
 }
 
+dw_verdict dw_exchange_unsatisfiable(dw_exchange *x, uint64_t length) {
+  x->whole = length;
+  x->has_whole = true;
+  return dw_exchange_fail(x, 416, NULL);
+}
+
+int dw_answer_whole(dw_exchange *x) {
+  if (dw_headers_find(&x->response->headers, DW_LITERAL("Content-Range")))
+    return 0;
+  return dw_unsatisfiable(&x->response->headers, x->whole);
+}
+
 int dw_answer_options(dw_exchange *x) {
-  fresh(x, 200)->type = "text/html; charset=utf-8";
+  dw_answer_fresh(x, 200)->type = "text/html; charset=utf-8";
   return dw_answer_allow(x);
 }
 
 int dw_answer_redirect(dw_exchange *x) {
-  dw_response *r = fresh(x, 308);
+  dw_response *r = dw_answer_fresh(x, 308);
   dw_slice name = DW_LITERAL("Location"), to = x->match.location;
   dw_slice root = x->http.request.root;
   r->type = "text/html; charset=utf-8";

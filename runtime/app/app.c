@@ -12,6 +12,7 @@ int dw_app_new(dw_app **out, dw_allocator *a) {
   dw_list_init(&app->scopes);
   dw_list_init(&app->routes);
   dw_limits_init(&app->limits);
+  app->file_max_age = -1;
   if (dw_router_new(&app->router, a) < 0 ||
       dw_scope_new(&app->scope, a, NULL, DW_EMPTY) < 0) {
     dw_app_free(app);

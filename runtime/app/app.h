@@ -34,6 +34,7 @@ struct dw_app {
   dw_handler *signals[DW_SIGNAL_COUNT]; /* made once, kept to the end */
   dw_handler *saver; /* of the session of a request that has opened it */
   uint8_t heard;    /* bits: the signals that somebody listens to now */
+  int64_t file_max_age; /* seconds that files may be kept; -1: to be asked */
   bool frozen;      /* the first request has come */
   bool testing;     /* TESTING, or PROPAGATE_EXCEPTIONS: see dispatch.c */
   void *data;       /* the binding's */

@@ -292,6 +292,7 @@ static dw_verdict transmit(dw_exchange *x) {
   dw_timer_stop(x->server->http.loop, &x->timer);
   if (x->response->status == 405 && x->match.kind == DW_MATCH_NOT_ALLOWED)
     dw_answer_allow(x);
+  if (x->has_whole && x->response->status == 416) dw_answer_whole(x);
   int code = reply(x, &stream);
   if (code == DW_ENOMEM) {
     dw_response_clear_body(x->response);

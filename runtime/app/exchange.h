@@ -86,6 +86,8 @@ struct dewar_exchange {
   bool failed_after;     /* an after hook has failed: later ones are logged */
   bool session;          /* it has been opened and isn't saved yet */
   bool propagated;       /* the observer gets the error, nothing is sent */
+  bool has_whole;        /* of a range that can't be satisfied: */
+  uint64_t whole;        /* the length of it all, which a 416 tells */
   uint64_t max_content_length;
   uint64_t started;      /* loop time, for the access log */
   dw_timer timer;
@@ -157,11 +159,17 @@ void dw_exchange_gone(dw_transaction *t);
 /* The last stage: tells the observer and the log, frees. */
 void dw_exchange_end(dw_exchange *x);
 
+/* Fails with a 416 that tells how long the whole is. */
+dw_verdict dw_exchange_unsatisfiable(dw_exchange *x, uint64_t length);
+
+/* A plain response; what the script made before is let go of. */
+dw_response *dw_answer_fresh(dw_exchange *x, int status);
 /* Answers that C makes (answer.c); 0 or DW_ENOMEM. */
 int dw_answer_error(dw_exchange *x);    /* the default page of x->error */
 int dw_answer_redirect(dw_exchange *x); /* match.location */
 int dw_answer_options(dw_exchange *x);  /* match.allowed */
 int dw_answer_allow(dw_exchange *x);    /* Allow, unless the answer has it */
+int dw_answer_whole(dw_exchange *x); /* Content-Range of a 416, likewise */
 /* Sorted names of a set of methods, "GET, HEAD". */
 int dw_allow_text(uint64_t methods, dw_buffer *out);
 /* The fields that its records have in the log; their number: 0 or 1. */

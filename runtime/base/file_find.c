@@ -189,7 +189,7 @@ static int open_regular(const lookup *l, const char *path, int flags,
   if (fd < 0) return fd;
   int code = fstat(fd, st) != 0 ? last_error() : 0;
   if (code == 0 && S_ISDIR(st->st_mode)) code = UV_EISDIR;
-  if (code == 0 && !S_ISREG(st->st_mode)) code = UV_ENOENT;
+  if (code == 0 && !S_ISREG(st->st_mode)) code = UV_EINVAL;
   if (code == 0) return fd;
   close(fd);
   return code;
@@ -260,7 +260,8 @@ static int look_inside(const lookup *l, dw_file *to, dw_file_found *found) {
   if (folder && !*l->index) return UV_ENOENT;
   if (!join(name, l->path, "", folder ? l->index : "")) return UV_ENOENT;
   int fd = open_regular(l, name, OPEN_FLAGS, &st);
-  if (fd == UV_EISDIR) return folder ? UV_ENOENT : look_into(l, name);
+  if (fd == UV_EISDIR && *l->root)
+    return folder ? UV_ENOENT : look_into(l, name);
   if (fd < 0) return fd;
   int code = look_at_siblings(l, name, &fd, &st, found);
   if (code < 0) {
@@ -272,8 +273,9 @@ static int look_inside(const lookup *l, dw_file *to, dw_file_found *found) {
   return 0;
 }
 
-/* What is wrong with a path is that nothing is there. */
-static int plain_code(int code) {
+/* What is wrong with a path below a root is that nothing is there. */
+static int plain_code(const lookup *l, int code) {
+  if (!*l->root) return code;
   switch (code) {
   case UV_ENOTDIR:
   case UV_ENAMETOOLONG:
@@ -294,11 +296,11 @@ static void look(lookup *l, dw_file *to, dw_file_found *found) {
   if (*l->root) {
     l->root_fd = open_root(l);
     if (l->root_fd < 0) {
-      found->code = plain_code(last_error());
+      found->code = plain_code(l, last_error());
       return;
     }
   }
-  found->code = plain_code(look_inside(l, to, found));
+  found->code = plain_code(l, look_inside(l, to, found));
   if (l->root_fd >= 0) close(l->root_fd);
 }
 

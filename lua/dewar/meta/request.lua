@@ -36,6 +36,13 @@
 ---@field accept_languages dewar.Accept
 ---@field accept_encodings dewar.Accept
 ---@field accept_charsets dewar.Accept
+---@field if_match dewar.ETags what the client has, of which it wants to change it
+---@field if_none_match dewar.ETags what the client has already
+---@field if_modified_since integer? seconds since 1970
+---@field if_unmodified_since integer?
+---What a range must still be a part of: a tag, or a date in seconds.
+---@field if_range { etag: string?, weak: boolean?, date: integer? }?
+---@field range dewar.Range? the parts that are wanted; nil where that can't be read
 ---@field id string 32 random hexadecimal digits, the same for as long as the request lives
 ---@field endpoint string? of the route; its rule where it has no name; nil where none matched
 ---@field view_args table<string, any>? what the rule's variables are, by name
@@ -54,6 +61,37 @@
 ---@field max_form_memory_size integer?
 ---@field max_form_parts integer?
 local Request = {}
+
+---Entity tags, as they were sent: `"abc"`, `W/"abc"`. `res:make_conditional` looks
+---at them by itself; a view that changes something asks `contains`.
+---@class dewar.ETags
+---@field present boolean whether there was such a header
+---@field star boolean whether it is `*`, which has every tag
+---@field [integer] string
+local ETags = {}
+
+---Whether the set has the tag: `abc`, `"abc"` or `W/"abc"`. Weak ones don't count.
+---@param tag string
+---@return boolean
+function ETags:contains(tag) end
+
+---The same, weak ones counted.
+---@param tag string
+---@return boolean
+function ETags:contains_weak(tag) end
+
+---The parts of something that are wanted; positions count from 0.
+---@class dewar.Range
+---@field units string "bytes"
+---@field text string as it was sent
+---@field ranges { first: integer?, last: integer?, suffix: integer? }[]
+local Range = {}
+
+---The first and the last position that are wanted of so many bytes; nil and
+---"whole" where all of them are to be sent, nil and "unsatisfiable" for a 416.
+---@param length integer
+---@return integer? first, integer|string last
+function Range:for_length(length) end
 
 ---The whole body. Waits for it, and raises a 413 where it is too large.
 ---@return string

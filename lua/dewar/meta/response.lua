@@ -7,7 +7,9 @@
 ---@field status integer
 ---Assigning a table replaces all of them.
 ---@field headers dewar.Headers
----@field body string | function | table | userdata a string, or what is streamed
+---@field body string | function | table | userdata a string, a file, or what is streamed
+---@field last_modified integer? seconds since 1970; nil for none
+---@field expires integer? likewise
 ---@field mimetype string without parameters; set, text gets charset=utf-8
 local Response = {}
 
@@ -32,8 +34,47 @@ function Response:set_cookie(name, value, options) end
 ---@param options? dewar.CookieOptions
 function Response:delete_cookie(name, options) end
 
+---Adds an ETag that is made of the body, which is bytes or a file.
+---@param overwrite? boolean also where there is one; default false
+---@param weak? boolean
+function Response:add_etag(overwrite, weak) end
+
+---Sets the ETag.
+---@param tag string without quotes
+---@param weak? boolean
+function Response:set_etag(tag, weak) end
+
+---The ETag without its quotes, and whether it is weak; or nil.
+---@return string? tag, boolean? weak
+function Response:get_etag() end
+
+---@class dewar.ConditionalOptions
+---@field accept_ranges? boolean|"bytes" sends parts of the body to who asks for them
+---@field complete_length? integer of a streamed body, without which it has no parts
+
+---Makes of it what a GET or HEAD deserves by its ETag and Last-Modified: a 304, a
+---412, a part with 206. Raises a 416 where the range lies beyond the end.
+---@param req dewar.Request
+---@param options? dewar.ConditionalOptions
+---@return dewar.Response itself
+function Response:make_conditional(req, options) end
+
+---A file that a response sends; what `dewar.send_file` gives has one as its body.
+---@class dewar.FileBody
+---@field size integer bytes, when it was opened
+---@field modified integer seconds since 1970
+local FileBody = {}
+
+---Closes it, unless a response still needs it.
+function FileBody:close() end
+
 ---@class dewar
 local dewar = {}
+
+---The media type that a name's suffix stands for, "text/css"; nil if it is unknown.
+---@param name string
+---@return string?
+function dewar.guess_type(name) end
 
 ---Makes a response of what a view may return.
 ---@param body? any "" by default
