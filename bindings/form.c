@@ -164,9 +164,8 @@ static void forget_spool(void *data) {
 
 static int wait_spool(lua_State *L, dw_exchange *x, lua_KFunction k) {
   dw_reader *r = x->body_data;
-  if (r->waiting)
-    return dw_misuse(L, "another task is reading this request's body");
-  r->wake = dw_wait_begin(L, ((dw_task *)x->script)->script, forget_spool, r);
+  dw_script *s = dw_reader_check_free(L, x);
+  r->wake = dw_wait_begin(L, s, forget_spool, r);
   dw_wait_name(r->wake, "uploaded files");
   r->waiting = true;
   dw_spool_wait(r->form->spool, spool_cb, r);

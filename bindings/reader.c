@@ -26,7 +26,6 @@ dw_reader *dw_reader_of(lua_State *L, dw_exchange *x) {
 
 void dw_reader_release(dw_exchange *x) {
   dw_reader *r = x->body_data;
-  if (!r) return;
   dw_form_data_free(r->form);
   dw_spool_free(r->spool);
   dw_parts_free(r->parts);
@@ -95,12 +94,22 @@ static void forget(void *data) {
   x->http.body.wanted = false;
 }
 
+/* A task of somebody else could still wait when the request is over. */
+dw_script *dw_reader_check_free(lua_State *L, dw_exchange *x) {
+  dw_script *s = ((dw_task *)x->script)->script;
+  if (dw_current_exchange(s) != x)
+    dw_misuse(L, "this task doesn't belong to the request, so it can't wait "
+                 "for its body; read it in the view, and pass it on");
+  if (x->body_cb || dw_reader_of(L, x)->waiting)
+    dw_misuse(L, "another task is reading this request's body");
+  return s;
+}
+
 int dw_reader_wait(lua_State *L, dw_exchange *x, uint64_t whole,
                    lua_KFunction k) {
+  dw_script *s = dw_reader_check_free(L, x);
   dw_reader *r = dw_reader_of(L, x);
-  if (x->body_cb || r->waiting)
-    return dw_misuse(L, "another task is reading this request's body");
-  r->wake = dw_wait_begin(L, ((dw_task *)x->script)->script, forget, x);
+  r->wake = dw_wait_begin(L, s, forget, x);
   dw_wait_name(r->wake, "request body");
   r->whole = whole;
   x->body_cb = body_cb;

@@ -30,7 +30,7 @@ typedef struct dw_reader {
 
 /* Made if need be; raises. */
 dw_reader *dw_reader_of(lua_State *L, dw_exchange *x);
-/* What it holds goes at the end of the request; never raises. */
+/* What there is of it goes at the end of the request; never raises. */
 void dw_reader_release(dw_exchange *x);
 /* An error of a status, as views raise them. */
 int dw_reader_refuse(lua_State *L, dw_exchange *x, int status,
@@ -40,6 +40,8 @@ int dw_reader_refuse(lua_State *L, dw_exchange *x, int status,
 void dw_reader_check(lua_State *L, dw_exchange *x);
 /* Raises unless nobody has begun to read, or it goes on in the same way. */
 void dw_reader_begin(lua_State *L, dw_reader *r, dw_reader_use use);
+/* Raises unless a task may begin to wait for the body here. */
+dw_script *dw_reader_check_free(lua_State *L, dw_exchange *x);
 /* Waits for news, then goes on with k, whose ctx is x. whole: no news is but
  * the end, and that more bytes have come than so many; 0: all is. */
 int dw_reader_wait(lua_State *L, dw_exchange *x, uint64_t whole,

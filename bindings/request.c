@@ -54,7 +54,7 @@ void dw_request_detach(dw_exchange *x) {
   lua_request *r = x->request;
   if (r) r->x = NULL;
   x->request = NULL;
-  dw_reader_release(x);
+  if (x->body_data) dw_reader_release(x);
 }
 
 void dw_request_push_cache(lua_State *L, int index) {

@@ -105,9 +105,11 @@ void dw_client_resume(dw_client *c) {
 
 /* --- Opening and closing ---------------------------------------------------*/
 
+/* A failure shows when reading. But of want of memory here the server knows
+ * nothing, and would wait for the rest. */
 static void write_cb(dw_stream *s, int status) {
   dw_client *c = s->data;
-  (void)status; /* a failure shows when reading */
+  if (status == DW_ENOMEM && c->connection) dw_connection_cut(c->connection);
   if (c->state != DW_CLIENT_CLOSED && s->queued == 0 && c->events->drain_cb)
     c->events->drain_cb(c);
 }

@@ -789,6 +789,10 @@ describe("parts", function()
     for _, text in ipairs(list) do assert.is_truthy(text:find(message, 1, true), text) end
   end)
 
+  it("come by the proxy, too", function()
+    assert.are.equal("a", ask(function() return dewar.request:parts()().name end, options))
+  end)
+
   it("arrive before the body has ended", function()
     local first
     app:post("/", function(req)
@@ -870,6 +874,46 @@ describe("a body", function()
       assert.matches("^.-:%d+: " .. case[4], err)
     end)
   end
+end)
+
+describe("a task of somebody else", function()
+  --- What f(req) raises in a background task while the body is on its way.
+  local function outside(f)
+    local raised
+    app:post("/", function(req)
+      local task = app:add_background_task(function() raised = select(2, pcall(f, req)) end)
+      dewar.await(task)
+      return req.form.a
+    end)
+    local conn <close> = client:connect()
+    local body = multipart({ { "name=a", "1" } }).body
+    conn:send(http.request("POST", "/", { "Content-Type: " .. TYPE, "Content-Length: " .. #body }))
+    settle()
+    conn:send(body)
+    assert.are.equal("1", http.answers((conn:receive()))[1].body)
+    return raised
+  end
+
+  it("can't wait for a body, since the request won't wait for it", function()
+    local message = "this task doesn't belong to the request, so it can't wait for its body; "
+      .. "read it in the view, and pass it on"
+    assert.is_truthy(outside(function(req) return req.form end):find(message, 1, true))
+  end)
+
+  it("may still save a file when the request ends", function()
+    local content, saved, started = bytes(5000000), nil, dewar.event()
+    ask(function(req)
+      local f = req.files.f
+      app:add_background_task(function()
+        started:set()
+        f:save(folder .. "/late")
+        saved = true
+      end)
+      started:wait()
+    end, { files = { f = { content = content } } })
+    eventually(function() return saved end)
+    assert.is_true(read_file(folder .. "/late") == content)
+  end)
 end)
 
 -- --- Names ------------------------------------------------------------------------
