@@ -48,8 +48,8 @@ static const char without_forms[] = BEFORE "return app\n";
 static const char fields[] = CHECKED("/form", "10", "b");
 static const char in_memory[] = CHECKED("/files", "10", "10 10 10");
 static const char on_disk[] =
-    CHECKED("/files", "300000", "300000 300000 300000");
-static const char as_it_comes[] = CHECKED("/parts", "200000", "200001");
+    CHECKED("/files", "140000", "140000 140000 140000");
+static const char as_it_comes[] = CHECKED("/parts", "100000", "100001");
 
 /* Loads a script with the n-th allocation failing; the number of calls. */
 static size_t load(const char *script, size_t fail_at, bool fail_after) {
