@@ -11,6 +11,7 @@
 #include "bindings/handler.h"
 #include "bindings/response.h"
 #include "bindings/route.h"
+#include "http/ws_extension.h"
 
 #define SCOPE_TYPE "dewar.app_scope"
 
@@ -258,6 +259,10 @@ static const setting settings[] = {
     LIMIT("MAX_HEADERS", SETTING_SIZE, max_headers),
     LIMIT("MAX_TRAILER_SIZE", SETTING_SIZE, max_trailer_size),
     LIMIT("MAX_CONNECTIONS", SETTING_COUNT, max_connections),
+    LIMIT("WEBSOCKET_PING_INTERVAL", SETTING_MS, websocket_ping_interval),
+    LIMIT("WEBSOCKET_PING_TIMEOUT", SETTING_MS, websocket_ping_timeout),
+    LIMIT("WEBSOCKET_MAX_MESSAGE_SIZE", SETTING_MAX, websocket_max_message),
+    LIMIT("WEBSOCKET_MAX_QUEUE", SETTING_SIZE, websocket_max_queue),
     LIMIT("CANCEL_ON_DISCONNECT", SETTING_FLAG, cancel_on_disconnect),
 };
 
@@ -328,6 +333,15 @@ static int configure(lua_State *L) {
   } else if (strcmp(name, "TRUSTED_HOSTS") == 0) {
     dw_app_set_hosts(L, a);
     lua_pushboolean(L, true);
+  } else if (strcmp(name, "WEBSOCKET_COMPRESS") == 0) {
+    bool context = lua_type(L, 3) == LUA_TSTRING &&
+                   strcmp(lua_tostring(L, 3), "context") == 0;
+    if (!context && !lua_isboolean(L, 3))
+      return bad_setting(L, name, "true, false or \"context\"");
+    a->app->limits.websocket_compress =
+        context ? DW_WS_COMPRESS_CONTEXT
+                : (lua_toboolean(L, 3) ? DW_WS_COMPRESS_ALONE
+                                       : DW_WS_COMPRESS_NEVER);
   } else if (strcmp(name, "SERVER_NAME") == 0) {
     size_t len = 0;
     const char *v = "";
@@ -339,7 +353,7 @@ static int configure(lua_State *L) {
     if (dw_router_set_server_name(a->app->router, dw_slice_of(v, len)) < 0)
       return luaL_error(L, "not enough memory");
   } else {
-    lua_pushboolean(L, dw_app_configure_compression(L, a, name));
+    lua_pushboolean(L, false);
   }
   return 1;
 }

@@ -73,7 +73,8 @@ static void forget(void *data) {
 
 /* Waits until it is satisfied, then goes on with k, whose ctx is the client;
  * the userdata stays at index 1. */
-static int await(lua_State *L, dw_lua_client *c, dw_want w, lua_KFunction k) {
+static int await_for(lua_State *L, dw_lua_client *c, dw_want w, double seconds,
+                     lua_KFunction k) {
   if (c->want != DW_WANT_NOTHING)
     return dw_misuse(L, "another task is using this connection");
   c->want = (uint8_t)w;
@@ -86,7 +87,11 @@ static int await(lua_State *L, dw_lua_client *c, dw_want w, lua_KFunction k) {
   dw_wait_name(c->wake, "test client");
   c->want = (uint8_t)w;
   if (c->tie) dw_tie_news(c);
-  return dw_wait(L, c->wake, -1, k, (lua_KContext)c);
+  return dw_wait(L, c->wake, seconds, k, (lua_KContext)c);
+}
+
+static int await(lua_State *L, dw_lua_client *c, dw_want w, lua_KFunction k) {
+  return await_for(L, c, w, -1, k);
 }
 
 static dw_lua_client *awoken(lua_KContext ctx) {
@@ -130,14 +135,15 @@ static void start_over(lua_State *L, dw_lua_client *c) {
   dw_client_resume(c->tie->client);
 }
 
-/* start(method, target, fields, body or nil, chunked) */
+/* start(method, target, fields, body or nil, chunked, upgrades) */
 static int client_start(lua_State *L) {
   dw_lua_client *c = check_open(L);
   dw_client_request r = {.method = check_slice(L, 2),
                          .target = check_slice(L, 3),
                          .fields = check_slice(L, 4),
                          .has_body = !lua_isnoneornil(L, 5),
-                         .chunked = lua_toboolean(L, 6)};
+                         .chunked = lua_toboolean(L, 6),
+                         .upgrades = lua_toboolean(L, 7)};
   if (r.has_body) r.body = check_slice(L, 5);
   start_over(L, c);
   int code = dw_client_start(c->tie->client, &r);
@@ -204,10 +210,11 @@ static int data_k(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
-/* read() -> bytes, or nothing at the end: see outcome. */
+/* read([seconds]) -> bytes, or nothing at the end: see outcome. */
 static int client_read(lua_State *L) {
   dw_lua_client *c = check(L);
-  return await(L, c, DW_WANT_DATA, data_k);
+  double seconds = dw_opt_seconds(L, 2, "receive");
+  return await_for(L, c, DW_WANT_DATA, seconds, data_k);
 }
 
 static int whole_k(lua_State *L, int status, lua_KContext ctx) {
@@ -266,14 +273,17 @@ static int turns_k(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
-/* send(bytes): waits until they have been seen; false: they won't be. */
+/* send(bytes): waits until they have been seen, unless another task waits for
+ * an answer meanwhile; false: they won't be. */
 static int client_send(lua_State *L) {
   dw_lua_client *c = check_open(L);
   dw_slice bytes = check_slice(L, 2);
   int code = c->done ? DEWAR_ECLOSED : dw_client_send(c->tie->client, bytes);
   if (code == 0) {
     c->drains = 0;
-    return await(L, c, DW_WANT_TURNS, turns_k);
+    if (c->want == DW_WANT_NOTHING) return await(L, c, DW_WANT_TURNS, turns_k);
+    lua_pushboolean(L, true);
+    return 1;
   }
   if (code != DEWAR_ECLOSED) return raise_code(L, c, code, "sending");
   lua_pushboolean(L, false);

@@ -7,6 +7,7 @@
 #include "bindings/errors.h"
 #include "bindings/headers.h"
 #include "bindings/response.h"
+#include "bindings/websocket.h"
 
 typedef struct lua_handler {
   dw_handler base;
@@ -163,6 +164,7 @@ static void finish_stage(lua_State *L, dw_exchange *x) {
   dw_task *t = x->script;
   x->called = DW_PASS;
   if (is_told_only(x)) return;
+  if (x->websocket && dw_websocket_returned(L, x)) return;
   if (lua_isnoneornil(L, 2)) {
     if (x->stage == DW_STAGE_BEFORE || x->stage == DW_STAGE_REQUEST ||
         x->stage == DW_STAGE_RESPONSE)
@@ -464,6 +466,7 @@ static void log_error(dw_exchange *x, const char *where) {
 }
 
 static void end(dw_exchange *x) {
+  if (x->websocket) dw_websocket_end(x);
   dw_request_detach(x);
   dw_task_close(x->script);
   x->script = NULL;

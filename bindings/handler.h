@@ -46,6 +46,10 @@ const char *dw_endpoint_name(lua_State *L, dw_exchange *x);
 /* Values of the matched rule on the stack, as they are passed; their number. */
 int dw_request_push_args(lua_State *L, dw_exchange *x);
 
+/* Waits until the client has taken of what was sent to it, where dw_reply_full
+ * says so: as `return dw_drain_wait(L, x)` (stream.c). */
+int dw_drain_wait(lua_State *L, dw_exchange *x);
+
 /* body, text, json, chunks (body.c): methods of the request. */
 int dw_request_body(lua_State *L);
 int dw_request_text(lua_State *L);

@@ -19,6 +19,7 @@
 #include "bindings/response.h"
 #include "bindings/task.h"
 #include "bindings/values.h"
+#include "bindings/websocket.h"
 
 /* --- The module table ------------------------------------------------------*/
 
@@ -53,6 +54,9 @@ static void open_parts(lua_State *L, dw_script *s) {
   dw_crypto_open(L, s);
   dw_escape_open(L, s);
   dw_client_open(L, s);
+#ifdef DEWAR_WITH_WEBSOCKET
+  dw_websocket_open(L, s);
+#endif
   dw_log_open(L, s);
   lua_pushliteral(L, DEWAR_VERSION);
   lua_setfield(L, -2, "version");

@@ -88,9 +88,18 @@ static int written_k(lua_State *L, int status, lua_KContext ctx) {
   return 0;
 }
 
+int dw_drain_wait(lua_State *L, dw_exchange *x) {
+  dw_task *t = x->script;
+  dw_list *line = check_line(L, x);
+  dw_wake wake = dw_wait_begin(L, t->script, NULL, NULL);
+  dw_wait_name(wake, "socket write");
+  dw_waiter_join(line, wake);
+  x->drain_cb = drained_cb;
+  return dw_wait(L, wake, -1, written_k, 0);
+}
+
 /* write(piece): upvalue 1 the script, 2 the request object. */
 static int stream_write(lua_State *L) {
-  dw_script *s = dw_script_of(L);
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(2));
   dw_exchange *x = dw_request_check(L, 2);
@@ -99,13 +108,7 @@ static int stream_write(lua_State *L) {
                         "returns");
   check_piece(L, 1);
   write_piece(L, x, 1);
-  if (!dw_reply_full(&x->http)) return 0;
-  dw_list *line = check_line(L, x);
-  dw_wake wake = dw_wait_begin(L, s, NULL, NULL);
-  dw_wait_name(wake, "socket write");
-  dw_waiter_join(line, wake);
-  x->drain_cb = drained_cb;
-  return dw_wait(L, wake, -1, written_k, 0);
+  return dw_reply_full(&x->http) ? dw_drain_wait(L, x) : 0;
 }
 
 static int pushed_end(lua_State *L, int status, lua_KContext ctx) {

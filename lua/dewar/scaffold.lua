@@ -25,10 +25,26 @@ local Scaffold = {}
 ---@field max_content_length? integer bytes
 ---@field timeout? number seconds; then 503
 
+---@class dewar.WebSocketRouteOptions
+---@field endpoint? string
+---@field defaults? table
+---@field strict_slashes? boolean
+---@field merge_slashes? boolean
+---@field host? string
+---@field subdomain? string
+---@field alias? boolean
+---@field timeout? number seconds until it is accepted; then 503
+
 local ROUTE_OPTIONS = {
   "methods", "endpoint", "defaults", "strict_slashes", "merge_slashes", "host",
   "subdomain", "alias", "redirect_to", "build_only",
   "provide_automatic_options", "max_content_length", "timeout",
+}
+
+--- A websocket has neither methods nor a body.
+local WEBSOCKET_OPTIONS = {
+  "endpoint", "defaults", "strict_slashes", "merge_slashes", "host", "subdomain", "alias",
+  "timeout",
 }
 
 local ROUTE_FLAGS = {
@@ -61,7 +77,7 @@ local function check_endpoint(name, level)
 end
 
 --- The view and the options of a route call, in either order of the call.
-local function arguments(method, self, rule, opts, view, level)
+local function arguments(method, self, rule, opts, view, level, names)
   self:_check_setup(method, level + 1)
   if view == nil and opts ~= nil and (callable(opts) or type(opts) ~= "table") then
     opts, view = nil, opts
@@ -73,7 +89,7 @@ local function arguments(method, self, rule, opts, view, level)
   if view == nil and views.is_class(opts) then
     error(("%s: the view is a class; give what its as_view() returns"):format(method), level + 1)
   end
-  opts = options.check(method, opts, ROUTE_OPTIONS, level + 1)
+  opts = options.check(method, opts, names or ROUTE_OPTIONS, level + 1)
   for _, name in ipairs(ROUTE_FLAGS) do
     options.check_type(method, opts, name, "boolean", level + 1)
   end
@@ -108,6 +124,23 @@ for _, method in ipairs { "get", "post", "put", "patch", "delete" } do
   Scaffold[method] = function(self, rule, opts, view)
     return (add(method, self, rule, opts, view, methods, 2)) -- no tail call: levels count
   end
+end
+
+--- Adds a route for websockets; the view gets the request, which receives and
+--- sends: see docs/websockets.md.
+---@param rule string
+---@param opts? dewar.WebSocketRouteOptions
+---@param view fun(ws: dewar.WebSocket, ...): any
+---@return function view
+function Scaffold:websocket(rule, opts, view)
+  if not core.room then
+    error("websocket: this build of Dewar has no WebSocket (DEWAR_WITH_WEBSOCKET)", 2)
+  end
+  opts, view = arguments("websocket", self, rule, opts, view, 2, WEBSOCKET_OPTIONS)
+  check_callable("websocket", "the view", view, 2)
+  opts.websocket = true
+  self:_add_rule(rule, opts, view, 2)
+  return view
 end
 
 --- Adds a rule; without a view it is for url_for only (build_only), or a

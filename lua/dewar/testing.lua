@@ -9,6 +9,7 @@ local requests = require "dewar.testing.request"
 local response = require "dewar.testing.response"
 local sessions = require "dewar.testing.session"
 local target = require "dewar.testing.target"
+local websocket = require "dewar.testing.websocket"
 
 local M = {}
 
@@ -42,6 +43,7 @@ local REQUEST_OPTIONS = {
   "json", "form", "files", "body", "headers", "query", "auth", "follow_redirects", "stream",
 }
 local SESSION_OPTIONS = { "path", "headers" }
+local WEBSOCKET_OPTIONS = { "headers", "subprotocols", "query", "auth" }
 local RAW_OPTIONS = { "split", "close" }
 
 local IDLE_MAX = 8
@@ -251,6 +253,57 @@ function Client:session(f, opts)
     error(("session: the app answered %d"):format(answer.status), 2)
   end
   return table.unpack(results, 1, results.n)
+end
+
+-- --- WebSockets -----------------------------------------------------------------
+
+local function open_websocket(client, conn, request, subprotocols)
+  local guard <close> = setmetatable({ conn = conn }, Guard)
+  local codec, lines = websocket.ask(subprotocols)
+  conn:start(request.method, request.target, fields_of(client, request) .. lines, nil, false, true)
+  local status, reason, headers = conn:head()
+  if not status then
+    client:_check(conn)
+    error("the server gave no answer", 0)
+  end
+  keep_cookies(client, request, headers)
+  if status == 101 then
+    local socket = websocket.new(conn, codec, headers, function(...) client:_raise(...) end)
+    guard.conn = nil
+    return socket
+  end
+  local answer = { status = status, reason = reason, headers = headers, history = {} }
+  answer.body = conn:read_all()
+  client:_check(conn)
+  error(websocket.refusal(response.response(answer)), 0)
+end
+
+---@class dewar.WebSocketOptions
+---@field headers? table
+---@field subprotocols? string[] in the order of preference
+---@field query? table|string
+---@field auth? string[]
+
+--- Opens a websocket. An answer that refuses it is raised as an HTTP error, which
+--- has it in `response`.
+---@param path string
+---@param opts? dewar.WebSocketOptions
+---@return dewar.TestWebSocket
+function Client:websocket(path, opts)
+  if not core.websocket_codec then
+    error("websocket: this build of Dewar has no WebSocket (DEWAR_WITH_WEBSOCKET)", 2)
+  end
+  opts = options.check("websocket", opts, WEBSOCKET_OPTIONS, 2)
+  local subprotocols = opts.subprotocols
+  opts.subprotocols = nil
+  local ok, request = pcall(function()
+    websocket.check_subprotocols(subprotocols)
+    return requests.build("GET", path, opts)
+  end)
+  if not ok then error("websocket: " .. request, 2) end
+  local conn = self:_connect("websocket", true, 2)
+  local socket = open_websocket(self, conn, request, subprotocols)
+  return socket
 end
 
 -- --- Bytes ----------------------------------------------------------------------

@@ -79,6 +79,16 @@ int dw_answer_whole(dw_exchange *x) {
   return dw_unsatisfiable(&x->response->headers, x->whole);
 }
 
+int dw_answer_upgrade(dw_exchange *x) {
+  dw_headers *h = &x->response->headers;
+  if (dw_headers_find(h, DW_LITERAL("Upgrade"))) return 0;
+  int code = dw_headers_set(h, DW_LITERAL("Upgrade"), DW_LITERAL("websocket"));
+  if (code == 0)
+    code = dw_headers_set(h, DW_LITERAL("Sec-WebSocket-Version"),
+                          DW_LITERAL("13"));
+  return code;
+}
+
 int dw_answer_options(dw_exchange *x) {
   dw_answer_fresh(x, 200)->type = "text/html; charset=utf-8";
   return dw_answer_allow(x);

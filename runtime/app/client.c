@@ -39,11 +39,26 @@ static void exchange_ended_cb(dw_observer *o, dw_exchange *x) {
   dw_client *c = DW_CONTAINER(o, dw_client, observer);
   c->ended = true;
   if (c->events->ended_cb) c->events->ended_cb(c, x);
-  if (c->state == DW_CLIENT_RAW) c->ended = false; /* there may be more */
+  /* There may be more, unless the server has sent its last byte. */
+  if (c->state == DW_CLIENT_RAW && !c->answered) c->ended = false;
   check_done(c);
 }
 
 /* --- Reading ---------------------------------------------------------------*/
+
+/* The server speaks another protocol from here on: raw mode, if that was asked
+ * for; else there is nobody to speak it with. */
+static void switch_over(dw_client *c, dw_slice rest) {
+  if (c->state != DW_CLIENT_BUSY) return;
+  if (!c->upgrades) {
+    c->at_end = true;
+    answered(c, 0, NULL);
+    dw_stream_shutdown(c->stream);
+    return;
+  }
+  c->state = DW_CLIENT_RAW;
+  if (rest.len > 0 && c->events->data_cb) c->events->data_cb(c, rest);
+}
 
 /* Gives the parser what came; eof where that was the last. */
 static void feed(dw_client *c, const char *bytes, size_t len, bool eof) {
@@ -57,6 +72,10 @@ static void feed(dw_client *c, const char *bytes, size_t len, bool eof) {
     switch (result) {
     case DW_PARSE_HEAD:
       if (c->events->head_cb) c->events->head_cb(c);
+      if (c->answer.status == 101) {
+        switch_over(c, dw_slice_of(bytes, len));
+        return;
+      }
       break;
     case DW_PARSE_DATA:
       if (c->events->data_cb) c->events->data_cb(c, data);
@@ -270,6 +289,7 @@ int dw_client_start(dw_client *c, const dw_client_request *r) {
   if (code < 0) return code;
   expect_answer(c, dw_method_find(r->method));
   c->chunked = r->chunked;
+  c->upgrades = r->upgrades;
   c->wrote_last = !r->chunked;
   c->state = DW_CLIENT_BUSY;
   return 0;
@@ -343,6 +363,8 @@ dw_client_wait dw_client_peer(const dw_client *c) {
     return t && t->body.wanted && !t->body.ended ? DW_CLIENT_WANTING
                                                  : DW_CLIENT_WORKING;
   case DW_CONNECTION_DRAIN:
+    return DW_CLIENT_WANTING;
+  case DW_CONNECTION_SWITCHED:
     return DW_CLIENT_WANTING;
   default:
     return DW_CLIENT_WORKING;

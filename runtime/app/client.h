@@ -57,6 +57,7 @@ struct dw_client {
   int status;           /* that it will be called with */
   uint8_t state;
   bool chunked;    /* the request's body is sent in chunks */
+  bool upgrades;   /* raw mode is to follow a 101 */
   bool answered;   /* the answer is whole, or failed */
   bool ended;      /* the exchange has ended */
   bool told;       /* done_cb has been called */
@@ -84,6 +85,7 @@ typedef struct dw_client_request {
   dw_slice body;   /* sent with a Content-Length unless fields has one */
   bool has_body;   /* ... if it is empty, too */
   bool chunked;    /* the body follows by dw_client_write */
+  bool upgrades;   /* 101 is welcome: raw mode follows it */
 } dw_client_request;
 
 /* Sends a request; nothing of it is looked at. 0, DW_ENOMEM, DEWAR_EMISUSE (the

@@ -14,6 +14,7 @@
 
 #include "app/server.h"
 #include "base/error.h"
+#include "http/ws_handshake.h"
 
 static const dw_hook_cursor at_start;
 static const char too_long[] = "The request took too long.";
@@ -23,6 +24,11 @@ static const dw_runner *runner(dw_exchange *x) { return x->server->runner; }
 static void go(dw_exchange *x, dw_stage stage) {
   x->stage = stage;
   x->cursor = at_start;
+}
+
+/* Whether the request has become a WebSocket, which has no answer any more. */
+static bool is_switched(const dw_exchange *x) {
+  return x->http.connection->upgrade != NULL;
 }
 
 /* --- Before the answer -----------------------------------------------------*/
@@ -40,11 +46,13 @@ static dw_verdict match(dw_exchange *x) {
     x->match.allowed = DW_METHOD_BIT(DW_METHOD_OPTIONS);
     return DW_PASS;
   }
+  if (r->upgrade) query.websocket = dw_ws_is_asked(r);
   if (dw_router_match(x->app->router, &query, &r->arena, &x->match) < 0)
     return dw_exchange_fail(x, 503, "out of memory");
   if (x->match.kind == DW_MATCH_FOUND) {
     x->route = dw_rule_data(x->match.rule);
     x->scope = x->route->scope;
+    x->websocket = query.websocket;
     if (x->route->has_max_content_length)
       x->max_content_length = x->route->max_content_length;
   }
@@ -140,9 +148,21 @@ static dw_verdict answer(dw_exchange *x, int code) {
   return code < 0 ? dw_exchange_fail(x, 503, "out of memory") : DW_DONE;
 }
 
+/* There are rules for this path, but all of the other kind. */
+static dw_verdict wrong_protocol(dw_exchange *x) {
+  dw_request *r = &x->http.request;
+  if (dw_ws_is_asked(r))
+    return dw_exchange_fail(x, 400, "This address doesn't speak WebSocket.");
+  return dw_exchange_fail(x, dw_ws_is_attempt(r) ? 426 : 400,
+                          "This address speaks WebSocket only.");
+}
+
 static dw_verdict view(dw_exchange *x) {
+  const char *problem;
   switch (x->match.kind) {
   case DW_MATCH_FOUND:
+    if (x->websocket && (problem = dw_ws_problem(&x->http.request)))
+      return dw_exchange_fail(x, 426, problem);
     return x->route->view->call(x->route->view, x);
   case DW_MATCH_OPTIONS:
     return answer(x, dw_answer_options(x));
@@ -155,7 +175,7 @@ static dw_verdict view(dw_exchange *x) {
   case DW_MATCH_BAD_PATH:
     return dw_exchange_fail(x, 400, "The path has an invalid escape.");
   case DW_MATCH_WEBSOCKET:
-    return dw_exchange_fail(x, 400, "This address speaks WebSocket only.");
+    return wrong_protocol(x);
   case DW_MATCH_FAILED:
     break;
   }
@@ -171,12 +191,30 @@ static void keep_unhandled(dw_exchange *x) {
   if (x->script && x->error.script) runner(x)->keep_error(x);
 }
 
+/* Ends a WebSocket: its view is over, or an error is its end. */
+static void hang_up(dw_exchange *x, bool failed) {
+  dw_upgrade *u = x->http.connection->upgrade;
+  u->type->finish(u, failed, x->error.status >= 400 && x->error.status < 500);
+  go(x, DW_STAGE_CLOSE_BODY);
+}
+
+/* The default page goes to the stage that x is in by now. */
+static void answer_error(dw_exchange *x) {
+  if (is_switched(x))
+    hang_up(x, true);
+  else if (dw_answer_error(x) < 0)
+    go(x, DW_STAGE_CLOSE_BODY);
+}
+
 /* What no handler dealt with: the log has it, and the handler for 500 answers,
  * or a test gets it raised. */
 static void answer_unhandled(dw_exchange *x) {
   if (x->app->testing && x->observer && x->observer->propagates) {
     x->propagated = true;
-    go(x, DW_STAGE_CLOSE_BODY);
+    if (is_switched(x))
+      hang_up(x, true);
+    else
+      go(x, DW_STAGE_CLOSE_BODY);
     return;
   }
   dw_exchange_log(x, "Exception on");
@@ -190,7 +228,7 @@ static void answer_unhandled(dw_exchange *x) {
     return;
   }
   x->stage = x->after;
-  if (dw_answer_error(x) < 0) go(x, DW_STAGE_CLOSE_BODY);
+  answer_error(x);
 }
 
 /* The same, once teardown will get it and listeners know. */
@@ -225,7 +263,9 @@ static void route_error(dw_exchange *x) {
     go(x, DW_STAGE_ERROR);
   } else if (x->error.status && x->error.cls != &dw_error_cancelled) {
     go(x, DW_STAGE_AFTER_THIS);
-    if (dw_answer_error(x) < 0) go(x, DW_STAGE_CLOSE_BODY);
+    answer_error(x);
+  } else if (is_switched(x) && x->error.cls == &dw_error_websocket_closed) {
+    hang_up(x, false); /* it wrote to a client that had said goodbye */
   } else {
     server_error(x);
   }
@@ -236,7 +276,7 @@ static void out_of_time(dw_exchange *x) {
   if (x->script) runner(x)->uncancel(x);
   dw_exchange_fail(x, 503, too_long);
   x->stage = x->after;
-  if (dw_answer_error(x) < 0) go(x, DW_STAGE_CLOSE_BODY);
+  answer_error(x);
 }
 
 /* A handler for errors failed itself. */
@@ -252,7 +292,7 @@ static void handler_failed(dw_exchange *x) {
   dw_exchange_log(x, "The handler for 500 failed on");
   x->error = (dw_error){.cls = dw_error_for_status(500), .status = 500};
   x->stage = x->after;
-  if (dw_answer_error(x) < 0) go(x, DW_STAGE_CLOSE_BODY);
+  answer_error(x);
 }
 
 /* An after hook failed: the answer becomes a 500, once, and passes the hooks
@@ -293,10 +333,11 @@ static dw_verdict transmit(dw_exchange *x) {
   if (x->response->status == 405 && x->match.kind == DW_MATCH_NOT_ALLOWED)
     dw_answer_allow(x);
   if (x->has_whole && x->response->status == 416) dw_answer_whole(x);
-  int code;
-  if (!dw_compress_reply(x, &stream, &code)) code = reply(x, &stream);
+  if (x->response->status == 426 &&
+      (x->websocket || x->match.kind == DW_MATCH_WEBSOCKET))
+    dw_answer_upgrade(x);
+  int code = reply(x, &stream);
   if (code == DW_ENOMEM) {
-    t->coding = DW_CODING_NONE;
     dw_response_clear_body(x->response);
     dw_headers_deinit(&x->response->headers);
     dw_response_set_status(x->response, 503, DW_EMPTY);
@@ -322,23 +363,14 @@ static dw_verdict pump_file(dw_exchange *x) {
   return DW_FAILED;
 }
 
-/* The next piece of a body that is whole, and encoded slice by slice. */
-static dw_verdict pump_whole(dw_exchange *x) {
-  int code = dw_compress_piece(x);
-  if (code == DW_ENOMEM) return dw_exchange_fail(x, 503, "out of memory");
-  return code == 0 ? DW_DONE : DW_PASS;
-}
-
 static dw_verdict pump(dw_exchange *x) {
   if (x->http.bodiless || dw_reply_sated(&x->http)) return DW_PASS;
-  dw_body_kind kind = x->response->kind;
-  bool whole = kind != DW_BODY_STREAM && dw_response_bytes(x->response).len > 0;
-  if (kind == DW_BODY_FILE && !whole) return pump_file(x);
+  if (x->response->kind == DW_BODY_FILE) return pump_file(x);
   if (dw_reply_full(&x->http)) {
     x->draining = true;
     return DW_PENDING;
   }
-  return whole ? pump_whole(x) : runner(x)->next_piece(x);
+  return runner(x)->next_piece(x);
 }
 
 static void stream_failed(dw_exchange *x) {
@@ -511,13 +543,17 @@ static void move_on(dw_exchange *x, dw_verdict v) {
     break;
   case DW_STAGE_VIEW:
   case DW_STAGE_ERROR:
-    go(x, DW_STAGE_AFTER_THIS);
+    if (is_switched(x))
+      hang_up(x, x->stage == DW_STAGE_ERROR);
+    else
+      go(x, DW_STAGE_AFTER_THIS);
     break;
   case DW_STAGE_EXCEPTION:
     exception_told(x);
     break;
   case DW_STAGE_SERVER_ERROR:
     x->stage = x->after; /* with the cursor it had */
+    if (is_switched(x)) hang_up(x, true);
     break;
   case DW_STAGE_AFTER_THIS:
     go_to_hooks(x, DW_STAGE_AFTER);

@@ -84,6 +84,8 @@
 const dw_error_class dw_error_base = {NULL, "Error", 0};
 const dw_error_class dw_error_http = {&dw_error_base, "HTTPError", 0};
 const dw_error_class dw_error_timeout = {&dw_error_base, "TimeoutError", 0};
+const dw_error_class dw_error_websocket_closed = {&dw_error_base,
+                                                  "WebSocketClosed", 0};
 const dw_error_class dw_error_cancelled = {NULL, "Cancelled", 0};
 
 #define X(status, name, text)                                                  \

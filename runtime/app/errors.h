@@ -19,6 +19,8 @@ extern const dw_error_class dw_error_base;      /* dewar.Error */
 extern const dw_error_class dw_error_http;      /* dewar.HTTPError */
 extern const dw_error_class dw_error_timeout;   /* dewar.TimeoutError */
 extern const dw_error_class dw_error_cancelled; /* dewar.Cancelled: no parent */
+/* dewar.WebSocketClosed: the client's side has closed. */
+extern const dw_error_class dw_error_websocket_closed;
 
 /* The class of a registered 4xx or 5xx status ("NotFound"), or NULL. */
 const dw_error_class *dw_error_for_status(int status);

@@ -83,6 +83,7 @@ struct dewar_exchange {
   bool draining;         /* ... by the stream, for room to write */
   bool cancelled;        /* the client went away, or the server stops */
   bool timed_out;        /* REQUEST_TIMEOUT, or the route's */
+  bool websocket;        /* it asks for one, and its rule is for that */
   bool failed_after;     /* an after hook has failed: later ones are logged */
   bool session;          /* it has been opened and isn't saved yet */
   bool propagated;       /* the observer gets the error, nothing is sent */
@@ -170,6 +171,7 @@ int dw_answer_redirect(dw_exchange *x); /* match.location */
 int dw_answer_options(dw_exchange *x);  /* match.allowed */
 int dw_answer_allow(dw_exchange *x);    /* Allow, unless the answer has it */
 int dw_answer_whole(dw_exchange *x); /* Content-Range of a 416, likewise */
+int dw_answer_upgrade(dw_exchange *x);  /* what a 426 says: WebSocket 13 */
 /* Sorted names of a set of methods, "GET, HEAD". */
 int dw_allow_text(uint64_t methods, dw_buffer *out);
 /* The fields that its records have in the log; their number: 0 or 1. */

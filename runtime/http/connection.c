@@ -27,7 +27,6 @@ void dw_http_init(dw_http *h, dw_loop *loop, dw_limits *limits,
   h->events = events;
   h->data = data;
   dw_buffer_init(&h->output, h->alloc, 0);
-  dw_buffer_init(&h->coded, h->alloc, 0);
   dw_list_init(&h->connections);
 }
 
@@ -38,8 +37,9 @@ void dw_http_deinit(dw_http *h) {
     dw_free(h->alloc, b, BLOCK_SIZE);
   }
   h->spare = 0;
+  if (h->shared) h->free_shared(h);
+  h->shared = NULL;
   dw_buffer_deinit(&h->output);
-  dw_buffer_deinit(&h->coded);
 }
 
 void dw_connection_take_output(dw_connection *c) {
@@ -88,7 +88,6 @@ void dw_transaction_free(dw_transaction *t) {
   block *b = (block *)t;
   t->connection->transaction = NULL;
   dw_transfer_end(t);
-  dw_encoder_free(t->encoder);
   dw_buffer_deinit(&t->body.data);
   dw_arena_deinit(&t->request.arena);
   h->active--;
@@ -147,6 +146,7 @@ static void connection_free(dw_connection *c) {
   dw_list_remove(&c->node);
   h->count--;
   h->events->closed_cb(c);
+  if (c->upgrade) c->upgrade->type->free(c->upgrade);
   dw_free(h->alloc, c, sizeof *c);
 }
 
@@ -180,13 +180,20 @@ static void close_stream(dw_connection *c, bool reset) {
 
 /* The client is gone: whoever works for it is told once, and ends the
  * transaction, in this call or later. */
-static void gone(dw_connection *c) {
+void dw_connection_gone(dw_connection *c) {
   dw_transaction *t = c->transaction;
   if (!t || t->gone) return;
   t->gone = true;
   c->http->events->gone_cb(t);
   if (c->transaction == t && !t->body.ended && !t->body.failed)
     dw_body_fail(t, UV_ECONNRESET, NULL);
+}
+
+static void gone(dw_connection *c) {
+  if (c->upgrade)
+    c->upgrade->type->closed(c->upgrade);
+  else
+    dw_connection_gone(c);
   /* Nothing will ever be sent that somebody could wait for. */
   if (c->waiting_drain) dw_loop_defer(c->http->loop, &c->flusher);
 }
@@ -263,6 +270,9 @@ static void overdue(dw_connection *c) {
     if (t->body.wanted)
       dw_body_fail(t, 408, "the request's body did not arrive in time");
     break;
+  case DW_CONNECTION_SWITCHED:
+    c->upgrade->type->overdue(c->upgrade);
+    break;
   case DW_CONNECTION_DRAIN:
     dw_connection_finish(c);
     break;
@@ -311,10 +321,7 @@ void dw_connection_tell_drained(dw_connection *c) {
 /* The turn of a stream is over, and the next one begins. */
 static void flusher_cb(dw_deferred *d) {
   dw_connection *c = d->data;
-  if (c->transaction) {
-    c->transaction->burst = 0;
-    dw_reply_settle(c->transaction);
-  }
+  if (c->transaction) c->transaction->burst = 0;
   if (c->state != DW_CONNECTION_CLOSED) {
     if (dw_connection_flush(c) < 0 || c->stream->queued > 0) return;
   }
@@ -336,6 +343,7 @@ static void write_cb(dw_stream *s, int status) {
   }
   if (c->state == DW_CONNECTION_HEAD && !dw_parser_started(&c->parser))
     dw_connection_idle(c);
+  if (c->state == DW_CONNECTION_SWITCHED) c->upgrade->type->written(c->upgrade);
   if (c->waiting_drain)
     dw_connection_tell_drained(c);
   else
@@ -388,6 +396,12 @@ static void go_on(dw_connection *c, dw_transaction *t) {
 void dw_transaction_end(dw_transaction *t) {
   dw_connection *c = t->connection;
   c->waiting_drain = false;
+  if (c->upgrade) {
+    dw_transaction_free(t);
+    c->upgrade->type->released(c->upgrade);
+    if (c->state == DW_CONNECTION_CLOSED && !c->stream) connection_free(c);
+    return;
+  }
   bool done = t->reply == DW_REPLY_DONE;
   /* Without its last chunk or its full length an answer is seen to be cut; one
    * that the close would end needs a reset. */
@@ -423,6 +437,8 @@ void dw_http_stop(dw_http *h) {
     else if (c->state == DW_CONNECTION_DRAIN ||
              (c->state == DW_CONNECTION_HEAD && !dw_parser_started(&c->parser)))
       dw_connection_finish(c);
+    else if (c->state == DW_CONNECTION_SWITCHED)
+      c->upgrade->type->stop(c->upgrade);
   }
 }
 

@@ -15,7 +15,6 @@
 
 #include "base/list.h"
 #include "base/loop.h"
-#include "http/encoder.h"
 #include "http/limits.h"
 #include "http/parser.h"
 #include "http/request.h"
@@ -26,6 +25,7 @@
 typedef struct dw_http dw_http;
 typedef struct dw_connection dw_connection;
 typedef struct dw_transaction dw_transaction;
+typedef struct dw_upgrade dw_upgrade;
 
 /* --- The body of a request -------------------------------------------------*/
 
@@ -63,16 +63,10 @@ struct dw_transaction {
   int status;      /* that was sent; 0 before */
   uint8_t burst;   /* pieces written since others had their turn */
   bool ranged;     /* a stream of which length bytes are sent, no more */
-  uint64_t length; /* promised by Content-Length; UINT64_MAX: nothing was */
-  uint64_t taken;  /* body bytes, before they were encoded */
+  uint64_t length; /* promised by Content-Length */
   uint64_t sent;   /* body bytes given to the connection */
   uint64_t skip;   /* of a ranged stream, before the first that is sent */
   dw_transfer *transfer; /* of a file: reply_file.c's own */
-  /* How the answer differs from its response: set before it is sent. */
-  uint8_t coding;  /* dw_coding of what is sent as the body */
-  bool vary;       /* it depends on Accept-Encoding */
-  bool weaken;     /* its ETag is a weak one */
-  dw_encoder *encoder; /* of a stream: encodes what is written; ours */
 };
 
 /* What a server does with transactions. None may be NULL. */
@@ -107,8 +101,9 @@ struct dw_http {
   void *blocks;        /* free blocks of transactions */
   size_t spare;        /* their number */
   dw_buffer output;    /* the output buffer that went out of use last */
-  dw_buffer coded;     /* what an encoder made; empty between uses */
-  bool stopping;       /* no keep-alive any more */
+  void *shared;        /* what upgraded connections share; NULL: nothing */
+  void (*free_shared)(dw_http *h);
+  bool stopping; /* no keep-alive any more */
 };
 
 void dw_http_init(dw_http *h, dw_loop *loop, dw_limits *limits,
@@ -120,8 +115,9 @@ void dw_http_stop(dw_http *h);
 void dw_http_cut(dw_http *h);
 
 typedef enum dw_connection_state {
-  DW_CONNECTION_HEAD,   /* between requests, or in the middle of a head */
-  DW_CONNECTION_BUSY,   /* a transaction is under way */
+  DW_CONNECTION_HEAD,     /* between requests, or in the middle of a head */
+  DW_CONNECTION_BUSY,     /* a transaction is under way */
+  DW_CONNECTION_SWITCHED, /* it is another protocol's: see dw_upgrade */
   DW_CONNECTION_DRAIN,  /* it is answered; the rest of its body is swallowed */
   DW_CONNECTION_FLUSH,  /* closes once everything is sent */
   DW_CONNECTION_LINGER, /* our side has ended; the peer's rest is swallowed */
@@ -134,6 +130,7 @@ struct dw_connection {
   dw_list node;
   dw_transaction *transaction;
   dw_transaction *draining; /* in DRAIN: answered, its body has not ended */
+  dw_upgrade *upgrade;      /* the other protocol; NULL: HTTP */
   void *data;               /* the owner's; NULL at first */
   /* Private from here on. */
   dw_parser parser;
@@ -177,13 +174,10 @@ int dw_reply_file(dw_transaction *t, dw_response *response);
  * when all is given to the connection; DEWAR_ECLOSED, or why the file can't be
  * read to its end (UV_EOF: it has become shorter). */
 int dw_reply_file_next(dw_transaction *t);
-/* Starts a streamed answer. 0, or DW_ENOMEM as above. With an encoder, what is
- * written is encoded, and flushed at the end of the turn: whoever gets it can
- * decode all that was written before. Then: */
+/* Starts a streamed answer. 0, or DW_ENOMEM as above. Then: */
 int dw_reply_start(dw_transaction *t, dw_response *response);
-/* Sends a piece; it is copied. 0, DW_ENOMEM (an encoded answer is cut then),
- * DEWAR_ETOOBIG (more than was promised by Content-Length), or DEWAR_ECLOSED
- * (the client is gone). */
+/* Sends a piece; it is copied. 0, DW_ENOMEM, DEWAR_ETOOBIG (more than was
+ * promised by Content-Length), or DEWAR_ECLOSED (the client is gone). */
 int dw_reply_write(dw_transaction *t, dw_slice bytes);
 /* Whether the writer should wait for drain_cb before it writes more: ask once a
  * piece. The client reads slowly, or it is time to let others have their turn.
@@ -201,5 +195,36 @@ void dw_reply_cut(dw_transaction *t);
 /* The transaction is over: frees it; the connection goes on. An unfinished
  * answer is cut. */
 void dw_transaction_end(dw_transaction *t);
+
+/* --- Another protocol ------------------------------------------------------*/
+
+/* What a connection calls once it is another protocol's. */
+typedef struct dw_upgrade_type {
+  /* Uses bytes that came, or what it left of them before ("" tells that it may
+   * go on); how many it used. The rest is kept until then. */
+  size_t (*input)(dw_upgrade *u, dw_slice bytes);
+  bool (*wants_bytes)(const dw_upgrade *u);
+  void (*written)(dw_upgrade *u); /* all that was queued has been sent */
+  void (*overdue)(dw_upgrade *u); /* the state's deadline is over */
+  void (*stop)(dw_upgrade *u);    /* the server stops: to end soon */
+  /* The transaction's side is done: normally, or with an error that is its own
+   * or (refused) the client's. */
+  void (*finish)(dw_upgrade *u, bool failed, bool refused);
+  /* The stream is closed: if the client went without a word, whoever works for
+   * it is to be told, by dw_connection_gone. */
+  void (*closed)(dw_upgrade *u);
+  void (*released)(dw_upgrade *u); /* there is no transaction any more */
+  void (*free)(dw_upgrade *u);     /* the last call */
+} dw_upgrade_type;
+
+struct dw_upgrade {
+  const dw_upgrade_type *type;
+  dw_connection *connection;
+};
+
+/* Answers with 101 and these headers; from then on the connection, which owns
+ * it, belongs to u. 0; DW_ENOMEM, DEWAR_ECLOSED (the client is gone) or
+ * DEWAR_EMISUSE (there was an answer): then u is still the caller's. */
+int dw_reply_upgrade(dw_transaction *t, dw_response *response, dw_upgrade *u);
 
 #endif

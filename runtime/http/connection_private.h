@@ -8,12 +8,15 @@
 
 /* Sends what was gathered. 0, or a code: then the connection is closed. */
 int dw_connection_flush(dw_connection *c);
+/* The same with more bytes behind it, which aren't copied if they go at once.
+ */
+int dw_connection_send(dw_connection *c, dw_slice more);
+/* The same at the end of this turn, or now where it is a lot. */
+void dw_connection_flush_soon(dw_connection *c);
 /* A connection has an output buffer only while it has output: one goes from
  * hand to hand. */
 void dw_connection_take_output(dw_connection *c);
 void dw_connection_drop_output(dw_connection *c);
-/* What a stream's encoder still keeps back is given to the output. */
-void dw_reply_settle(dw_transaction *t);
 /* The state's deadline, from now; 0: none. */
 void dw_connection_deadline(dw_connection *c, uint64_t ms);
 /* More bytes were queued: the peer has to take some of all that is, in time. */
@@ -27,6 +30,8 @@ void dw_connection_read_cb(dw_stream *s, const char *bytes, ssize_t len);
 void dw_connection_update_reading(dw_connection *c);
 /* Closes at once; whoever works for the client is told that it is gone. */
 void dw_connection_close(dw_connection *c);
+/* Tells whoever works for the client that it is gone; once. */
+void dw_connection_gone(dw_connection *c);
 /* Everything is answered that will be: sends it, ends our side, and lets the
  * peer's rest run dry, so that a reset doesn't destroy the answer on its way
  * (RFC 9112, 9.6). */

@@ -152,6 +152,9 @@ static size_t input(dw_connection *c, const char *bytes, size_t len) {
       used = input_head(c, bytes + done, len - done);
     } else if (c->state == DW_CONNECTION_BUSY) {
       used = input_busy(c, bytes + done, len - done);
+    } else if (c->state == DW_CONNECTION_SWITCHED) {
+      used = c->upgrade->type->input(c->upgrade,
+                                     dw_slice_of(bytes + done, len - done));
     } else if (c->state == DW_CONNECTION_DRAIN) {
       used = input_drain(c, bytes + done, len - done);
     } else {
@@ -190,7 +193,8 @@ static void peer_ended(dw_connection *c, ssize_t len) {
   c->reading = false;
   if (len < 0) {
     dw_connection_cut(c);
-  } else if (c->state == DW_CONNECTION_LINGER) {
+  } else if (c->state == DW_CONNECTION_LINGER ||
+             c->state == DW_CONNECTION_SWITCHED) {
     dw_connection_close(c);
   } else if (c->state == DW_CONNECTION_HEAD ||
              c->state == DW_CONNECTION_DRAIN) {
@@ -252,6 +256,8 @@ static bool wants_bytes(dw_connection *c) {
     return !output_full(c); /* the parser limits a head that is held */
   case DW_CONNECTION_BUSY:
     return c->in.len <= HOLD_MAX && !body_full(&t->body);
+  case DW_CONNECTION_SWITCHED:
+    return c->in.len <= HOLD_MAX && c->upgrade->type->wants_bytes(c->upgrade);
   default:
     return c->state == DW_CONNECTION_DRAIN;
   }

@@ -2,6 +2,8 @@
 /* The defaults of limits.h. */
 #include "http/limits.h"
 
+#include "http/ws_extension.h"
+
 #define SECOND UINT64_C(1000)
 #define KB UINT64_C(1000)
 #define KIB ((size_t)1024)
@@ -24,6 +26,11 @@ void dw_limits_init(dw_limits *l) {
       .max_headers = 100,
       .max_trailer_size = 4 * KIB,
       .max_connections = 0,
+      .websocket_ping_interval = 20 * SECOND,
+      .websocket_ping_timeout = 20 * SECOND,
+      .websocket_max_message = 16 * MIB,
+      .websocket_max_queue = 16,
+      .websocket_compress = DW_WS_COMPRESS_ALONE,
       .cancel_on_disconnect = true,
   };
 }

@@ -24,7 +24,12 @@ typedef struct dw_limits {
   size_t max_headers;            /* MAX_HEADERS 100: 431 */
   size_t max_trailer_size;       /* MAX_TRAILER_SIZE 4 KiB: 431 */
   size_t max_connections;        /* MAX_CONNECTIONS none */
-  bool cancel_on_disconnect;     /* CANCEL_ON_DISCONNECT true */
+  uint64_t websocket_ping_interval; /* WEBSOCKET_PING_INTERVAL 20 s */
+  uint64_t websocket_ping_timeout;  /* WEBSOCKET_PING_TIMEOUT 20 s */
+  uint64_t websocket_max_message;   /* WEBSOCKET_MAX_MESSAGE_SIZE 16 MiB */
+  size_t websocket_max_queue;       /* WEBSOCKET_MAX_QUEUE 16 messages */
+  uint8_t websocket_compress;       /* WEBSOCKET_COMPRESS: a dw_ws_compress */
+  bool cancel_on_disconnect;        /* CANCEL_ON_DISCONNECT true */
 } dw_limits;
 
 void dw_limits_init(dw_limits *l); /* the defaults */
