@@ -439,6 +439,17 @@ static int app_listen_unix(lua_State *L) {
   return 0;
 }
 
+/* core:listen_fd(fd): a listening socket, which is the app's from now on. */
+static int app_listen_fd(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  int fd = (int)luaL_checkinteger(L, 2);
+  dw_app_activate(L, 1);
+  int code = dw_server_listen_fd(a->server, fd);
+  if (code < 0)
+    return listen_failed(L, a, code, lua_pushfstring(L, "descriptor %d", fd));
+  return 0;
+}
+
 static int is_listening(lua_State *L) {
   lua_pushboolean(L, dw_app_check(L, 1)->server->nlisteners > 0);
   return 1;
@@ -478,6 +489,7 @@ void dw_app_open(lua_State *L, dw_script *s) {
       {"background", dw_app_background},
       {"listen", app_listen},
       {"listen_unix", app_listen_unix},
+      {"listen_fd", app_listen_fd},
       {"is_listening", is_listening},
       {"serve", dw_app_serve},
       {"stop", stop},

@@ -62,8 +62,9 @@ void dw_background_open(lua_State *L, dw_script *s);
 void dw_environ_open(lua_State *L, dw_script *s);
 /* Adds escape and plain_text (escape.c). */
 void dw_escape_open(lua_State *L, dw_script *s);
-/* core:serve([signals]) (serve.c): turns the loop until the app has been
- * stopped; with signals, SIGINT and SIGTERM stop it. */
+/* core:serve([signals [, worker]]) (serve.c): turns the loop until the app has
+ * been stopped; with signals, SIGINT and SIGTERM stop it; a worker only the
+ * latter. */
 int dw_app_serve(lua_State *L);
 
 #endif

@@ -30,6 +30,7 @@ struct serving {
   dw_lua_app *app;
   dw_loop *loop;
   watch watches[WATCHES];
+  int first;           /* of the numbers: a worker leaves SIGINT alone */
   unsigned open;       /* watches that are not closed yet */
   unsigned signals;    /* that have arrived */
   dw_deferred rearm;   /* after the first one */
@@ -89,7 +90,7 @@ static void rearm_cb(dw_deferred *d) {
 }
 
 static int watch_all(serving *g) {
-  for (int i = 0; i < WATCHES; i++) {
+  for (int i = g->first; i < WATCHES; i++) {
     watch *w = &g->watches[i];
     w->number = numbers[i];
     if (sigaction(w->number, NULL, &w->before) != 0) return UV_EINVAL;
@@ -158,13 +159,15 @@ static int finish_tasks(serving *g) {
   return code;
 }
 
-/* core:serve([signals]) */
+/* core:serve([signals [, worker]]): a worker's supervisor, which shares its
+ * terminal, gets the SIGINT. */
 int dw_app_serve(lua_State *L) {
   dw_lua_app *a = dw_app_check(L, 1);
   bool signals = lua_toboolean(L, 2);
+  bool worker = lua_toboolean(L, 3);
   if (a->script->current)
     return dw_misuse(L, "serve is for a main chunk, not for a task");
-  serving g = {.app = a, .loop = a->script->loop};
+  serving g = {.app = a, .loop = a->script->loop, .first = worker};
   if (g.loop->running)
     return dw_misuse(L, "the loop is turning already: serve was called from "
                         "inside of it");

@@ -35,9 +35,11 @@ static void push_arguments(lua_State *L, const command *c) {
 }
 
 /* Makes dewar.system known to require. */
-static void preload_system(lua_State *L) {
+static void preload_system(lua_State *L, const command *c) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  dw_script_push(L, dw_script_find(L), dw_system_open);
+  dw_script_push_self(L, dw_script_find(L));
+  lua_pushlightuserdata(L, c->argv);
+  lua_pushcclosure(L, dw_system_open, 2);
   lua_setfield(L, -2, "dewar.system");
   lua_pop(L, 1);
 }
@@ -51,7 +53,7 @@ static void push_main(lua_State *L) {
 
 static int run(lua_State *L) {
   command *c = lua_touserdata(L, 1);
-  preload_system(L);
+  preload_system(L, c);
   push_main(L);
   push_arguments(L, c);
   lua_call(L, 1, 1);

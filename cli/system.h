@@ -6,7 +6,10 @@
 
 #include "bindings/script.h"
 
-/* The module's opener, for package.preload; its upvalue 1 is the script. */
+/* The module's opener, for package.preload; its upvalue 1 is the script, 2 the
+ * arguments of the process, which are as long-lived as that. */
 int dw_system_open(lua_State *L);
+/* Adds listen, worker and tell (supervise.c). */
+void dw_supervise_open(lua_State *L, dw_script *s, char **args);
 
 #endif

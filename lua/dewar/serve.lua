@@ -12,7 +12,7 @@ local M = {
 ---@field host? string an address or a name; default "127.0.0.1"
 ---@field port? integer default 5000; 0 takes a free one
 ---@field unix? string the path of a unix socket, instead of host and port
----@field workers? integer|"auto" processes; this version knows one
+---@field workers? integer|"auto" `dewar run --workers` starts more than one
 
 local function is_port(port)
   return math.type(port) == "integer" and port >= 0 and port <= 65535
@@ -31,8 +31,19 @@ function M.problem(opts)
   elseif opts.unix and (opts.host or opts.port) then
     return "a unix socket takes the place of host and port; give one or the other"
   elseif opts.workers ~= nil and opts.workers ~= 1 and opts.workers ~= "auto" then
-    return "this version serves with one worker"
+    return "app:run serves with one worker; dewar run --workers starts more"
   end
+end
+
+M.HOST, M.PORT = "127.0.0.1", 5000
+
+--- Where one listens, for people.
+---@param host string
+---@param port integer
+---@return string
+function M.url(host, port)
+  if host:find(":", 1, true) then host = "[" .. host .. "]" end
+  return ("http://%s:%d"):format(host, port)
 end
 
 --- Listens, and says where.
@@ -41,14 +52,15 @@ local function listen(app_core, opts)
     app_core:listen_unix(opts.unix)
     return "unix:" .. opts.unix
   end
-  local host = opts.host or "127.0.0.1"
-  local port = app_core:listen(host, opts.port or 5000)
-  if host:find(":", 1, true) then host = "[" .. host .. "]" end
-  return ("http://%s:%d"):format(host, port)
+  local host = opts.host or M.HOST
+  return M.url(host, app_core:listen(host, opts.port or M.PORT))
 end
 
 --- For whoever reads a terminal a plain line, else a record like all others.
-local function announce(text)
+---@param name string of the app
+---@param where string
+function M.announce(name, where)
+  local text = ("Serving %s on %s (Ctrl-C stops)"):format(name, where)
   if core.log.format == "text" then
     io.stderr:write(text, "\n")
   else
@@ -66,8 +78,21 @@ function M.serve(app, opts, name)
   if app.config.ACCESS_LOG ~= false then app_core:configure("ACCESS_LOG", true) end
   local where = listen(app_core, opts)
   -- A task starts when the loop turns: by then signals are waited for.
-  core.spawn(announce, ("Serving %s on %s (Ctrl-C stops)"):format(name, where))
+  core.spawn(M.announce, name, where)
   app_core:serve(true)
+end
+
+--- Serves as a worker: on a socket that its supervisor has opened, until that
+--- says stop.
+---@param app dewar.App
+---@param socket integer
+---@param ready function called when it serves
+function M.work(app, socket, ready)
+  local app_core = app._core
+  if app.config.ACCESS_LOG ~= false then app_core:configure("ACCESS_LOG", true) end
+  app_core:listen_fd(socket)
+  core.spawn(ready)
+  app_core:serve(true, true)
 end
 
 --- app:run.

@@ -130,6 +130,15 @@ int dw_server_listen_unix(dw_server *s, const char *path) {
   return 0;
 }
 
+int dw_server_listen_fd(dw_server *s, int fd) {
+  if (s->stopping || s->nlisteners == DW_LISTENERS_MAX) return DEWAR_EMISUSE;
+  dw_listener *l;
+  int code = dw_listener_open_fd(s->http.loop, fd, accept_cb, s, &l);
+  if (code < 0) return code;
+  s->listeners[s->nlisteners++] = l;
+  return 0;
+}
+
 static void listener_closed_cb(void *data) {
   dw_server *s = data;
   s->closing--;

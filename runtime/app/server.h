@@ -32,6 +32,9 @@ int dw_server_new(dw_server **out, dw_loop *loop, dw_app *app,
 void dw_server_free(dw_server *s);
 int dw_server_listen(dw_server *s, const char *host, int port, int *bound);
 int dw_server_listen_unix(dw_server *s, const char *path);
+/* On a listening socket that was opened elsewhere; after a failure it is still
+ * the caller's. */
+int dw_server_listen_fd(dw_server *s, int fd);
 /* A connection that did not come through a listener: the in-memory pair's. */
 int dw_server_accept(dw_server *s, dw_stream *stream, dw_connection **out);
 /* Gracefully; a second call cuts at once. idle_cb tells of the end, unless the

@@ -8,6 +8,7 @@
 enum {
   OUTPUT_MAX = 64 * 1024, /* bytes of a spare output buffer */
   LINGER_TIME = 2000,     /* ms that a closed peer may go on sending */
+  FIRST_HEAD = 200,       /* ms for one that is on its way at a stop */
   SPARE_BLOCKS = 64,      /* of transactions, kept for the next ones */
   BLOCK_SIZE = 1280       /* a transaction and its arena's first part */
 };
@@ -378,6 +379,7 @@ int dw_connection_open(dw_http *h, dw_stream *s, dw_connection **out) {
 
 /* The connection is as good as new, but for what the body may leave behind. */
 static void go_on(dw_connection *c, dw_transaction *t) {
+  c->used = true;
   if (t->body.ended) {
     dw_transaction_free(t);
     c->state = DW_CONNECTION_HEAD;
@@ -424,18 +426,22 @@ void dw_transaction_end(dw_transaction *t) {
 
 /* --- The end of them all ---------------------------------------------------*/
 
-/* A head that has begun to arrive was sent by somebody who didn't know. */
+/* A head that has begun to arrive was sent by somebody who didn't know. So is
+ * one that is on its way on a new connection, which has a moment to arrive. */
 void dw_http_stop(dw_http *h) {
   h->stopping = true;
   for (dw_list *n = h->connections.next, *next; n != &h->connections;
        n = next) {
     dw_connection *c = DW_CONTAINER(n, dw_connection, node);
     next = n->next;
-    if (c->state == DW_CONNECTION_HEAD && !dw_parser_started(&c->parser) &&
-        c->stream->queued == 0)
+    bool waits =
+        c->state == DW_CONNECTION_HEAD && !dw_parser_started(&c->parser);
+    if (waits && !c->used)
+      dw_connection_deadline(c, FIRST_HEAD);
+    else if (waits && c->stream->queued == 0)
       dw_connection_close(c);
     else if (c->state == DW_CONNECTION_DRAIN ||
-             (c->state == DW_CONNECTION_HEAD && !dw_parser_started(&c->parser)))
+             waits)
       dw_connection_finish(c);
     else if (c->state == DW_CONNECTION_SWITCHED)
       c->upgrade->type->stop(c->upgrade);

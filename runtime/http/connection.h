@@ -149,6 +149,7 @@ struct dw_connection {
   bool reading;
   bool ended;         /* the peer has sent its last byte */
   bool waiting_drain; /* drain_cb is due */
+  bool used;          /* a request has been answered on it */
 };
 
 /* Takes over a stream, fails or not. 0 or DW_ENOMEM. */

@@ -21,6 +21,7 @@
 
 enum {
   ACCEPTS_PER_EVENT = 64, /* before others have their turn */
+  ACCEPTS_SHARED = 1,     /* where other processes accept, too, and are idle */
   RETRY_MS = 100,         /* after a shortage */
   WARN_SECONDS = 10,      /* between two warnings of it */
   UNSENT_MAX = 128 * 1024 /* bytes that the system holds for a slow client */
@@ -32,6 +33,7 @@ typedef struct listener {
   dw_timer retry; /* active: a shortage is waited out */
   int fd;
   int port;
+  int batch; /* accepts before others have their turn */
   bool paused;
   bool closing;
   double next_warning;
@@ -129,7 +131,7 @@ static void poll_cb(uv_poll_t *poll, int status, int events) {
   (void)events;
   dw_loop_enter(loop);
   bool more = true;
-  for (int i = 0; i < ACCEPTS_PER_EVENT && more; i++)
+  for (int i = 0; i < l->batch && more; i++)
     more = accept_one(l) && !l->paused && !l->closing;
   /* An error made libuv stop the handle. */
   bool waits = l->closing || l->paused || dw_timer_active(&l->retry);
@@ -173,6 +175,7 @@ int dw_listener_open_fd(dw_loop *loop, int fd, dw_accept_cb cb, void *data,
   l->base = (dw_listener){.loop = loop, .accept_cb = cb, .data = data};
   l->fd = fd;
   l->port = port_of(fd);
+  l->batch = ACCEPTS_SHARED;
   dw_timer_init(&l->retry, retry_cb, l);
   update_poll(l);
   *out = &l->base;
@@ -289,7 +292,10 @@ int dw_listener_open_tcp(dw_loop *loop, const char *host, int port,
   uv_freeaddrinfo(lookup.addrinfo);
   if (fd < 0) return fd;
   err = dw_listener_open_fd(loop, fd, cb, data, out);
-  if (err) close(fd);
+  if (err)
+    close(fd);
+  else
+    of(*out)->batch = ACCEPTS_PER_EVENT;
   return err;
 }
 
@@ -340,6 +346,7 @@ static int open_at(dw_loop *loop, char *path, const struct sockaddr_un *address,
     return err;
   }
   listener *l = of(*out);
+  l->batch = ACCEPTS_PER_EVENT;
   l->path = path;
   l->dev = file.st_dev;
   l->ino = file.st_ino;

@@ -314,7 +314,7 @@ describe("serving", function()
         ["{ prot = 1 }"] = "unknown option 'prot'; did you mean 'port'?",
         ["{ port = '80' }"] = "the port is a number from 0 to 65535; got 80",
         ["{ host = 1 }"] = "the host is an address such as 127.0.0.1",
-        ["{ workers = 2 }"] = "this version serves with one worker",
+        ["{ workers = 2 }"] = "app:run serves with one worker; dewar run --workers starts more",
         ["{ unix = '/tmp/x', port = 1 }"] = "a unix socket takes the place of host and port",
       } do
         local server = run(options)

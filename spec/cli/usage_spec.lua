@@ -95,11 +95,11 @@ describe("the command", function()
       "run", "no.lua", "--unix", "/tmp/x", "--port", "1")
   end)
 
-  it("serves with one worker", function()
-    refused("this version serves with one worker", "run", "no.lua", "--workers", "2")
-    refused("--workers is a number from 1 on, or auto; got '0'", "run", "no.lua", "--workers", "0")
-    for _, number in ipairs { "1", "auto" } do
-      local code, _, err = dewar("run", "no.lua", "--workers", number)
+  it("takes a number of workers", function()
+    refused("--workers is a number from 1 to 1024, or auto; got '0'", "run", "no.lua", "--workers", "0")
+    refused("--workers is a number from 1 to 1024, or auto; got '1025'", "run", "no.lua", "-w1025")
+    for _, number in ipairs { "1", "2", "auto" } do
+      local code, _, err = dewar("run", "no.lua", "--port", "0", "--workers", number)
       assert.are.equal(1, code)
       assert.is_truthy(err:find("no.lua", 1, true))
     end

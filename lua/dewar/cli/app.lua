@@ -87,22 +87,23 @@ function M.load(path)
 end
 
 --- Sets the environment and the app's folder up, and loads it. nil: it was told
---- what is wrong.
+--- what is wrong, which is also returned.
 ---@param path string
 ---@param opts dewar.EnvOptions
----@return dewar.App?
+---@return dewar.App? app, string? problem
 function M.open(path, opts)
   local problem = env.load(M.folder_of(path), opts)
   local app
   if not problem then app, problem = M.load(path) end
   if problem then M.complain(problem) end
   if app and M.debug() then app.config.DEBUG = true end
-  return app
+  return app, problem
 end
 
 --- Whether the environment asks for debugging.
-function M.debug()
-  local value = os.getenv "DEWAR_DEBUG"
+---@param value? string of DEWAR_DEBUG
+function M.debug(value)
+  value = value or os.getenv "DEWAR_DEBUG"
   return value == "1" or value == "true"
 end
 
