@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "bindings/task_private.h"
 
+enum { FIRST_ROOM = 16 }; /* tasks that the table of slots is made for */
+
 /* --- Slots -----------------------------------------------------------------*/
 
 void dw_task_push_slot(lua_State *L, dw_task *t, enum dw_slot slot) {
@@ -89,7 +91,8 @@ static void reset(dw_task *t) {
 
 static void make_task(lua_State *L, dw_script *s) {
   dw_tasks *tasks = s->tasks;
-  if (tasks->made == tasks->room) make_room(L, s, tasks->room * 2);
+  if (tasks->made == tasks->room)
+    make_room(L, s, tasks->room + tasks->room / 4 + FIRST_ROOM);
   dw_task *t = dw_alloc(s->alloc, sizeof(*t));
   if (!t) luaL_error(L, "not enough memory");
   dw_task_init(s, t);
@@ -163,7 +166,7 @@ size_t dw_tasks_count(const dw_script *s) {
 
 /* --- The scheduler ---------------------------------------------------------*/
 
-enum { FIRST_ROOM = 16, CLOSE_ROUNDS = 10 };
+enum { CLOSE_ROUNDS = 10 };
 
 void dw_tasks_open(lua_State *L, dw_script *s) {
   dw_tasks *tasks = dw_zalloc(s->alloc, sizeof(*tasks));

@@ -41,8 +41,8 @@ typedef enum dw_stage {
 
 typedef struct dw_error {
   const dw_error_class *cls; /* NULL: no error */
-  int status;                /* effective; 0: no HTTP error */
   const char *message;       /* of an error that C made: static or arena */
+  int status;                /* effective; 0: no HTTP error */
   bool script;               /* the script holds its value */
 } dw_error;
 
@@ -80,6 +80,7 @@ struct dewar_exchange {
   bool pending;          /* dw_exchange_resume is awaited */
   bool resumed;          /* it came while dispatch was on the stack */
   uint8_t verdict;       /* that it came with */
+  uint8_t called;        /* the runner's: the verdict of `calling` */
   bool draining;         /* ... by the stream, for room to write */
   bool cancelled;        /* the client went away, or the server stops */
   bool timed_out;        /* REQUEST_TIMEOUT, or the route's */
@@ -97,7 +98,6 @@ struct dewar_exchange {
   void (*drain_cb)(dw_exchange *x); /* of a writer that waits by itself */
   void *drain_data;
   dw_handler *calling;   /* the runner's: whom it calls */
-  uint8_t called;        /* the runner's: the verdict of that */
   void *script;          /* the runner's: a dw_task, once there is one */
   void (*cancel_cb)(dw_exchange *x, void *data); /* of a pending C view */
   void *cancel_data;

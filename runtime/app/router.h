@@ -127,12 +127,12 @@ typedef enum dw_match_kind {
 
 typedef struct dw_match {
   dw_match_kind kind;
+  int code;            /* FAILED */
   const dw_rule *rule; /* FOUND and OPTIONS */
   dw_value *values;    /* dw_rule_values(rule) of them, in the arena */
   uint64_t allowed;    /* OPTIONS, NOT_ALLOWED, and FOUND if the method was
                           OPTIONS: union over the path's rules */
   dw_slice location;   /* REDIRECT, in the arena */
-  int code;            /* FAILED */
 } dw_match;
 
 typedef struct dw_match_query {

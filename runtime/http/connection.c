@@ -10,11 +10,14 @@ enum {
   LINGER_TIME = 2000,     /* ms that a closed peer may go on sending */
   FIRST_HEAD = 200,       /* ms for one that is on its way at a stop */
   SPARE_BLOCKS = 64,      /* of transactions, kept for the next ones */
-  BLOCK_SIZE = 1280       /* a transaction and its arena's first part */
+  BLOCK_SLACK = 160,      /* of an arena, for what isn't the head */
+  BLOCK_UNIT = 64
 };
 
+/* A block that is free: a transaction and the first part of its arena. */
 typedef struct block {
   struct block *next;
+  size_t size;
 } block;
 
 /* --- What connections share ------------------------------------------------*/
@@ -35,7 +38,7 @@ void dw_http_deinit(dw_http *h) {
   while (h->blocks) {
     block *b = h->blocks;
     h->blocks = b->next;
-    dw_free(h->alloc, b, BLOCK_SIZE);
+    dw_free(h->alloc, b, b->size);
   }
   h->spare = 0;
   if (h->shared) h->free_shared(h);
@@ -63,20 +66,32 @@ void dw_connection_drop_output(dw_connection *c) {
 
 /* --- Transactions ----------------------------------------------------------*/
 
-dw_transaction *dw_transaction_new(dw_connection *c) {
-  dw_http *h = c->http;
-  size_t size = h->events->size;
+/* A block of at least so many bytes, and not of many more: a spare one, or one
+ * in its place. *size is what it has. */
+static block *take_block(dw_http *h, size_t *size) {
   block *b = h->blocks;
   if (b) {
     h->blocks = b->next;
     h->spare--;
-  } else if (!(b = dw_alloc(h->alloc, BLOCK_SIZE))) {
-    return NULL;
+    if (b->size >= *size && b->size <= 2 * *size) {
+      *size = b->size;
+      return b;
+    }
+    dw_free(h->alloc, b, b->size);
   }
+  *size = (*size + BLOCK_UNIT - 1) / BLOCK_UNIT * BLOCK_UNIT;
+  return dw_alloc(h->alloc, *size);
+}
+
+dw_transaction *dw_transaction_new(dw_connection *c, size_t room) {
+  dw_http *h = c->http;
+  size_t own = h->events->size, size = own + room + BLOCK_SLACK;
+  block *b = take_block(h, &size);
+  if (!b) return NULL;
   dw_transaction *t = (dw_transaction *)b;
-  memset(t, 0, size);
-  dw_arena_init(&t->request.arena, h->alloc, (char *)b + size,
-                BLOCK_SIZE - size);
+  memset(t, 0, own);
+  t->block_size = size;
+  dw_arena_init(&t->request.arena, h->alloc, (char *)b + own, size - own);
   dw_buffer_init(&t->body.data, h->alloc, 0);
   t->connection = c;
   c->transaction = t;
@@ -92,12 +107,13 @@ void dw_transaction_free(dw_transaction *t) {
   dw_buffer_deinit(&t->body.data);
   dw_arena_deinit(&t->request.arena);
   h->active--;
+  size_t size = t->block_size;
   if (h->spare < SPARE_BLOCKS) {
-    b->next = h->blocks;
+    *b = (block){h->blocks, size};
     h->blocks = b;
     h->spare++;
   } else {
-    dw_free(h->alloc, b, BLOCK_SIZE);
+    dw_free(h->alloc, b, size);
   }
 }
 

@@ -60,13 +60,14 @@ struct dw_transaction {
   dw_framing framing;
   bool bodiless;   /* the answer's body is not sent: HEAD, 204, 304 */
   bool gone;       /* the client went away */
-  int status;      /* that was sent; 0 before */
-  uint8_t burst;   /* pieces written since others had their turn */
   bool ranged;     /* a stream of which length bytes are sent, no more */
+  uint8_t burst;   /* pieces written since others had their turn */
+  int status;      /* that was sent; 0 before */
   uint64_t length; /* promised by Content-Length */
   uint64_t sent;   /* body bytes given to the connection */
   uint64_t skip;   /* of a ranged stream, before the first that is sent */
   dw_transfer *transfer; /* of a file: reply_file.c's own */
+  size_t block_size;     /* of the memory that begins with it */
 };
 
 /* What a server does with transactions. None may be NULL. */

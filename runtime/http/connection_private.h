@@ -52,8 +52,9 @@ void dw_connection_tell_drained(dw_connection *c);
 /* The transaction goes, or its connection is closed: a file's sending ends. */
 void dw_transfer_end(dw_transaction *t);
 
-/* NULL without memory. */
-dw_transaction *dw_transaction_new(dw_connection *c);
+/* With an arena that has room for so many bytes, and some more. NULL without
+ * memory. */
+dw_transaction *dw_transaction_new(dw_connection *c, size_t room);
 void dw_transaction_free(dw_transaction *t);
 
 /* Whether the connection can be used again behind the request's body: it has

@@ -67,7 +67,8 @@ static size_t input_head(dw_connection *c, const char *bytes, size_t len) {
   }
   used += c->scanned;
   c->scanned = 0;
-  dw_transaction *t = dw_transaction_new(c);
+  size_t fields = c->parser.message.guard.lines * sizeof(dw_header);
+  dw_transaction *t = dw_transaction_new(c, used + fields);
   if (!t) {
     dw_connection_reject(c, 503, "out of memory");
     return len;

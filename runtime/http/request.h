@@ -20,12 +20,12 @@ typedef struct dw_request {
   bool expects_continue;   /* Expect: 100-continue (1.1 only) */
   bool upgrade;            /* Connection: upgrade and an Upgrade header */
   bool asterisk;           /* OPTIONS *; raw_path is "*" */
-  uint64_t content_length; /* 0 where there is none; without meaning if chunked */
   bool has_content_length;
+  bool has_query;
+  uint64_t content_length; /* 0 where there is none; without meaning if chunked */
   dw_slice target;         /* as sent */
   dw_slice raw_path;       /* still encoded; "/" for "http://host" */
   dw_slice query;          /* without the "?"; "" where there is none */
-  bool has_query;
   dw_slice scheme;         /* of an absolute target, else "http" */
   dw_slice authority;      /* Host, or an absolute target's; may be "" in 1.0 */
   dw_slice host;           /* authority in lower case, without the port */
