@@ -11,6 +11,7 @@
 #include "bindings/handler.h"
 #include "bindings/response.h"
 #include "bindings/route.h"
+#include "bindings/work.h"
 #include "http/ws_extension.h"
 
 #define SCOPE_TYPE "dewar.app_scope"
@@ -328,6 +329,10 @@ static int configure(lua_State *L) {
     if (strcmp(v, "array") != 0 && strcmp(v, "object") != 0)
       return bad_setting(L, name, "\"object\" or \"array\"");
     a->empty_array = strcmp(v, "array") == 0;
+  } else if (strcmp(name, "WORK_THREADS") == 0) {
+    dw_work_set_threads(L, a->script, 3);
+  } else if (strcmp(name, "WORK_MEMORY_LIMIT") == 0) {
+    dw_work_set_memory(L, a->script, 3);
   } else if (strcmp(name, "MAX_COOKIE_SIZE") == 0) {
     a->max_cookie = (size_t)lua_tointeger(L, 3);
   } else if (strcmp(name, "TRUSTED_HOSTS") == 0) {

@@ -15,6 +15,7 @@
 
 typedef struct dw_script dw_script;
 typedef struct dw_task dw_task;
+typedef struct dw_work_pool dw_work_pool;
 
 struct dw_script {
   lua_State *L; /* the main thread */
@@ -30,6 +31,7 @@ struct dw_script {
   int classes;      /* registry: class tables by dw_error_class pointer */
   dw_buffer scratch; /* for building text; empty between uses */
   struct dw_tasks *tasks; /* task.c's own */
+  dw_work_pool *work;     /* work.c's own; NULL: closed */
   lua_State *ending; /* the generator whose yield is to raise, see response.h */
   struct dw_lua_log *lua_log; /* log.c's own */
   struct dw_warnings *warnings; /* where lua_warning goes; NULL: the host's */

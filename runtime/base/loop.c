@@ -79,50 +79,58 @@ static void check_cb(uv_check_t *check) {
 
 /* --- Posts -----------------------------------------------------------------*/
 
-typedef struct post {
-  struct post *next;
-  void (*fn)(void *data);
-  void *data;
-} post;
-
-int dw_loop_post(dw_loop *loop, void (*fn)(void *data), void *data) {
-  post *p = malloc(sizeof(*p));
-  if (!p) return UV_ENOMEM;
-  *p = (post){.fn = fn, .data = data};
+/* Under the lock, so that dw_loop_deinit doesn't close `wake` meanwhile. */
+static bool enqueue(dw_loop *loop, dw_post *p) {
   uv_mutex_lock(&loop->post_lock);
   bool closed = loop->posts_closed;
   if (!closed) {
     if (loop->posts)
-      ((post *)loop->posts_last)->next = p;
+      ((dw_post *)loop->posts_last)->next = p;
     else
       loop->posts = p;
     loop->posts_last = p;
-    /* Under the lock, so that dw_loop_deinit doesn't close `wake` meanwhile. */
     uv_async_send(&loop->wake);
   }
   uv_mutex_unlock(&loop->post_lock);
-  if (!closed) return 0;
+  return !closed;
+}
+
+int dw_loop_post(dw_loop *loop, void (*fn)(void *data), void *data) {
+  dw_post *p = malloc(sizeof(*p));
+  if (!p) return UV_ENOMEM;
+  *p = (dw_post){.fn = fn, .data = data, .ours = true};
+  if (enqueue(loop, p)) return 0;
   free(p);
   return DEWAR_ECLOSED;
 }
 
-static post *take_posts(dw_loop *loop, bool close) {
+void dw_loop_send(dw_loop *loop, dw_post *p) {
+  p->next = NULL;
+  p->ours = false;
+  bool open = enqueue(loop, p);
+  assert(open);
+  (void)open;
+}
+
+static dw_post *take_posts(dw_loop *loop, bool close) {
   uv_mutex_lock(&loop->post_lock);
-  post *first = loop->posts;
+  dw_post *first = loop->posts;
   loop->posts = loop->posts_last = NULL;
   if (close) loop->posts_closed = true;
   uv_mutex_unlock(&loop->post_lock);
   return first;
 }
 
-static void run_posts(dw_loop *loop, post *p) {
+/* A post that isn't ours may be gone once its fn is called. */
+static void run_posts(dw_loop *loop, dw_post *p) {
   dw_loop_enter(loop);
   while (p) {
-    post *next = p->next;
+    dw_post *next = p->next;
+    bool ours = p->ours;
     loop->ran = true;
     loop->calls++;
     p->fn(p->data);
-    free(p);
+    if (ours) free(p);
     p = next;
   }
   dw_loop_leave(loop);

@@ -138,6 +138,17 @@ void dw_loop_release(dw_loop *loop);
  * single-threaded. */
 int dw_loop_post(dw_loop *loop, void (*fn)(void *data), void *data);
 
+/* A post whose memory is the caller's, up to the call of fn: never fails. Not
+ * after dw_loop_deinit has begun. */
+typedef struct dw_post dw_post;
+struct dw_post {
+  dw_post *next;
+  void (*fn)(void *data);
+  void *data;
+  bool ours; /* made by dw_loop_post */
+};
+void dw_loop_send(dw_loop *loop, dw_post *post);
+
 /* "Sun, 06 Nov 1994 08:49:37 GMT", made once a second (RFC 9110, 5.6.7). */
 dw_slice dw_loop_date(dw_loop *loop);
 
