@@ -126,5 +126,6 @@ int dw_system_open(lua_State *L) {
   lua_newtable(L);
   dw_script_register(L, s, functions);
   dw_supervise_open(L, s, args);
+  dw_editor_open(L, s);
   return 1;
 }

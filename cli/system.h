@@ -12,4 +12,7 @@ int dw_system_open(lua_State *L);
 /* Adds listen, worker and tell (supervise.c). */
 void dw_supervise_open(lua_State *L, dw_script *s, char **args);
 
+/* Adds interrupts, interrupted, forget, and editor where there is libedit. */
+void dw_editor_open(lua_State *L, dw_script *s);
+
 #endif

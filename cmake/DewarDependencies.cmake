@@ -79,3 +79,11 @@ if(DEWAR_WITH_WEBSOCKET)
   list(APPEND DEWAR_LIBRARIES wslay)
   string(APPEND DEWAR_PC_LIBS " -lwslay")
 endif()
+
+# Editing of lines in `dewar shell`: for the command alone.
+pkg_check_modules(LIBEDIT QUIET IMPORTED_TARGET "libedit>=3.0")
+option(DEWAR_WITH_LIBEDIT "Build the command with line editing (libedit)"
+  ${LIBEDIT_FOUND})
+if(DEWAR_WITH_LIBEDIT AND NOT LIBEDIT_FOUND)
+  message(FATAL_ERROR "DEWAR_WITH_LIBEDIT needs libedit >= 3.0")
+endif()

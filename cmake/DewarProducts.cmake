@@ -61,6 +61,10 @@ get_property(main GLOBAL PROPERTY DEWAR_MAIN)
 add_executable(dewar_cli ${objects} ${main})
 target_link_libraries(dewar_cli PRIVATE dewar_private ${DEWAR_LIBRARIES}
   PkgConfig::LUA ${CMAKE_DL_LIBS})
+if(DEWAR_WITH_LIBEDIT)
+  target_compile_definitions(dewar_cli PRIVATE DEWAR_WITH_LIBEDIT=1)
+  target_link_libraries(dewar_cli PRIVATE PkgConfig::LIBEDIT)
+endif()
 set_target_properties(dewar_cli PROPERTIES ${dewar_properties}
   OUTPUT_NAME dewar
   ENABLE_EXPORTS ON

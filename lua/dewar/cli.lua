@@ -14,6 +14,7 @@ Dewar, a flask for Lua.
 Usage:
   dewar run [APP] [options]       serve an app
   dewar routes [APP]              list the routes of an app
+  dewar shell [APP]               Lua at a prompt, with the app at hand
   dewar test [arguments]          run an app's specs, by busted
   dewar new NAME                  make a small app to begin with
   dewar COMMAND [arguments]       a command of the app of this folder
@@ -51,7 +52,7 @@ local GLOBAL = arguments.new({
   { "--app", "-A" }, { "--version", flag = true }, table.unpack(ENV_OPTIONS),
 }, 1)
 
-local MODULES = { "new", "routes", "run", "test" }
+local MODULES = { "new", "routes", "run", "shell", "test" }
 
 --- The module of a built-in command, or nil.
 local function builtin(name)

@@ -64,7 +64,7 @@ describe("the command", function()
   it("names the nearest command and the nearest option", function()
     refused("unknown command 'roots'; did you mean 'routes'?", "roots")
     refused("unknown command 'rnu'; did you mean 'run'?", "rnu")
-    refused("unknown command 'serve'; there are: new, routes, run", "serve")
+    refused("unknown command 'serve'; there are: new, routes, run, shell", "serve")
     refused("unknown option '--versoin'; did you mean '--version'?", "--versoin")
     refused("unknown option '--prot'; did you mean '--port'?", "run", "app.lua", "--prot", "1")
     refused("unknown option '--log_level'; did you mean '--log-level'?",
