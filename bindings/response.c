@@ -151,12 +151,12 @@ static void set_body(lua_State *L, const target *to, int index,
   if (lua_type(L, index) == LUA_TSTRING) {
     set_string(L, to, index);
     to->r->type = html;
-  } else if (dw_lua_file_test(L, index)) {
-    set_file(L, to, index);
-    to->r->type = "application/octet-stream";
   } else if (is_data(L, index)) {
     set_json(L, to, index, empty_array);
     to->r->type = json;
+  } else if (dw_lua_file_test(L, index)) {
+    set_file(L, to, index);
+    to->r->type = "application/octet-stream";
   } else if (!dw_is_async(L, index) && dw_is_stream(L, index)) {
     set_stream(L, to, index);
     to->r->type = html;

@@ -103,7 +103,7 @@ void dw_transaction_free(dw_transaction *t) {
   dw_http *h = t->connection->http;
   block *b = (block *)t;
   t->connection->transaction = NULL;
-  dw_transfer_end(t);
+  if (t->transfer) dw_transfer_end(t);
   dw_buffer_deinit(&t->body.data);
   dw_arena_deinit(&t->request.arena);
   h->active--;

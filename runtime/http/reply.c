@@ -81,7 +81,7 @@ int dw_reply_head(dw_transaction *t, dw_response *r, dw_framing framing,
 int dw_reply(dw_transaction *t, dw_response *r) {
   dw_connection *c = t->connection;
   if (t->reply != DW_REPLY_NONE) return DEWAR_EMISUSE;
-  dw_slice body = dw_response_bytes(r);
+  dw_slice body = r->kind == DW_BODY_BYTES ? r->body : dw_response_bytes(r);
   dw_framing framing =
       dw_status_bodiless(r->status) ? DW_FRAMING_NONE : DW_FRAMING_LENGTH;
   if (c->state == DW_CONNECTION_CLOSED) {
