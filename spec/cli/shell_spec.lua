@@ -74,7 +74,8 @@ dewar.current_app.name
       local input = process.write(folder .. "/steps", steps)
       local code, out, err = process.run { "sh", "-c",
         -- libedit keeps the names of functions that were added to it.
-        'ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0" XDG_STATE_HOME="$3/state" exec python3 spec/support/terminal.py "$0" shell "$1" <"$2"',
+        'export ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0" XDG_STATE_HOME="$3/state"; '
+          .. 'exec python3 spec/support/terminal.py "$0" shell "$1" <"$2"',
         process.dewar(), path, input, folder }
       assert.are.equal("0\n", out .. err)
       assert.are.equal(0, code)
@@ -109,7 +110,9 @@ eof
       if not out:find("libedit", 1, true) then return pending "built without libedit" end
       terminal [[
 expect >
-send nonsense\x03
+send answ\t
+expect answer
+send \x03
 expect >
 send answ\t + 8\r
 expect 50

@@ -214,6 +214,7 @@ function M.main(path, args)
   local env = names(app, client)
   local read, remember = reader(system, env)
   local terminal = system.is_terminal(0)
+  system.interrupts() -- between lines Ctrl-C ends nothing
   if terminal then
     print(("Dewar %s, %s. app of %s; client, dewar, url_for. Ctrl-D leaves."):format(core.version, _VERSION, path))
   end
