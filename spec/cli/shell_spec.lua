@@ -111,7 +111,7 @@ eof
       terminal [[
 expect >
 send answ\t
-expect answer
+expect er
 send \x03
 expect >
 send answ\t + 8\r
