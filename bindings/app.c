@@ -11,6 +11,7 @@
 #include "bindings/handler.h"
 #include "bindings/response.h"
 #include "bindings/route.h"
+#include "bindings/watchdog.h"
 #include "bindings/work.h"
 #include "http/ws_extension.h"
 
@@ -267,6 +268,9 @@ static const setting settings[] = {
     LIMIT("CANCEL_ON_DISCONNECT", SETTING_FLAG, cancel_on_disconnect),
 };
 
+/* Seconds, where CPU_LIMIT isn't set. */
+enum { DEBUG_CPU_LIMIT = 5 };
+
 static int bad_setting(lua_State *L, const char *name, const char *what) {
   return dw_misuse(L, "config.%s is %s; got %s", name, what,
                    luaL_tolstring(L, 3, NULL));
@@ -322,6 +326,8 @@ static int configure(lua_State *L) {
     a->app->testing = lua_toboolean(L, 3);
   } else if (strcmp(name, "DEBUG") == 0) {
     a->debug = lua_toboolean(L, 3);
+    if (!a->cpu_limited)
+      dw_watchdog_limit_time(L, a->script, a->debug ? DEBUG_CPU_LIMIT : 0);
   } else if (strcmp(name, "ACCESS_LOG") == 0) {
     a->server->access_log = lua_toboolean(L, 3);
   } else if (strcmp(name, "JSON_EMPTY_TABLE") == 0) {
@@ -329,6 +335,19 @@ static int configure(lua_State *L) {
     if (strcmp(v, "array") != 0 && strcmp(v, "object") != 0)
       return bad_setting(L, name, "\"object\" or \"array\"");
     a->empty_array = strcmp(v, "array") == 0;
+  } else if (strcmp(name, "CPU_LIMIT") == 0) {
+    bool number = lua_type(L, 3) == LUA_TNUMBER;
+    double seconds = number ? lua_tonumber(L, 3) : 0;
+    if ((!number && !lua_isnil(L, 3)) || !(seconds >= 0) || seconds > 1e9)
+      return bad_setting(L, name, "a number of seconds, or nil for none");
+    a->cpu_limited = true;
+    dw_watchdog_limit_time(L, a->script, seconds);
+  } else if (strcmp(name, "MEMORY_LIMIT") == 0) {
+    int isint = lua_isnil(L, 3);
+    lua_Integer n = isint ? 0 : lua_tointegerx(L, 3, &isint);
+    if (!isint || n < 0)
+      return bad_setting(L, name, "a number of bytes, or nil for none");
+    dw_watchdog_limit_memory(L, a->script, (size_t)n);
   } else if (strcmp(name, "WORK_THREADS") == 0) {
     dw_work_set_threads(L, a->script, 3);
   } else if (strcmp(name, "WORK_MEMORY_LIMIT") == 0) {

@@ -18,6 +18,7 @@ typedef struct dw_lua_app {
   int refs;          /* functions in the refs table */
   unsigned tasks;    /* background tasks, which keep it active */
   bool debug;        /* DEBUG */
+  bool cpu_limited; /* CPU_LIMIT has been set */
   bool empty_array;  /* JSON_EMPTY_TABLE = "array" */
   size_t max_cookie; /* MAX_COOKIE_SIZE; 0: none */
 } dw_lua_app;

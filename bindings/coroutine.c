@@ -6,6 +6,7 @@
  * else can resume or close it. Thread: the loop's. */
 #include "bindings/response.h"
 #include "bindings/task_private.h"
+#include "bindings/watchdog.h"
 
 /* What a step of a coroutine came to, if not a number of values. */
 enum { FAILED = -1, WAITS = -2 };
@@ -24,7 +25,10 @@ static int enter(lua_State *L, dw_script *s, lua_State *co, int nargs,
   if (!tasks) return lua_resume(co, L, nargs, values);
   dw_frame frame = {co, L, driven, tasks->frame};
   tasks->frame = &frame;
+  dw_watchdog *w = s->current ? s->watchdog : NULL;
+  lua_State *outer = w ? dw_watchdog_enter(w, co) : NULL;
   int status = lua_resume(co, L, nargs, values);
+  if (w && s->watchdog) dw_watchdog_leave(w, outer);
   tasks->frame = frame.outer;
   return status;
 }

@@ -399,6 +399,7 @@ static const luaL_Reg of_cancelled[] = {
 static const char *default_message(const dw_error_class *cls) {
   if (cls->status) return dw_error_description(cls->status);
   if (cls == &dw_error_timeout) return "out of time";
+  if (cls == &dw_error_cpu_limit) return "stopped after too long";
   if (cls == &dw_error_cancelled) return "cancelled";
   if (cls == &dw_error_websocket_closed) return "the websocket is closed";
   return "";
@@ -445,7 +446,7 @@ void dw_errors_push_class(lua_State *L, dw_script *s,
 
 void dw_errors_open(lua_State *L, dw_script *s) {
   static const dw_error_class *const named[] = {&dw_error_base, &dw_error_http,
-                                                &dw_error_timeout,
+                                                &dw_error_timeout, &dw_error_cpu_limit,
                                                 &dw_error_websocket_closed,
                                                 &dw_error_cancelled, NULL};
   lua_newtable(L);

@@ -7,6 +7,7 @@
 #include "bindings/errors.h"
 #include "bindings/headers.h"
 #include "bindings/response.h"
+#include "bindings/watchdog.h"
 #include "bindings/websocket.h"
 
 typedef struct lua_handler {
@@ -258,6 +259,21 @@ static int after_this_main(lua_State *L) {
 
 /* --- Runs and their verdicts -----------------------------------------------*/
 
+/* A request that the memory limit has stopped is a 503; the log is told now and
+ * then. */
+static void out_of_memory(dw_exchange *x) {
+  dw_task *t = x->script;
+  dw_watchdog *w = t->script->watchdog;
+  if (!w || !dw_watchdog_limited(w)) return;
+  x->error = (dw_error){.cls = dw_error_for_status(503), .status = 503};
+  size_t used, limit;
+  if (dw_watchdog_refused(w, &used, &limit))
+    dw_logf(t->script->log, DEWAR_ERROR,
+            "a request ran out of memory: Lua holds %zu bytes, and "
+            "config.MEMORY_LIMIT is %zu",
+            used, limit);
+}
+
 /* Looks at what was raised: the class and status of an error, or a response. */
 static int classify_main(lua_State *L) {
   dw_exchange *x = lua_touserdata(L, 1);
@@ -272,6 +288,9 @@ static int classify_main(lua_State *L) {
   int status;
   const dw_error_class *cls = dw_errors_class(L, t->script, -1, &status);
   x->error = (dw_error){.cls = cls, .status = status, .script = true};
+  if (lua_type(L, -1) == LUA_TSTRING &&
+      strcmp(lua_tostring(L, -1), "not enough memory") == 0)
+    out_of_memory(x);
   return 0;
 }
 

@@ -20,6 +20,7 @@
 #include "bindings/task.h"
 #include "bindings/values.h"
 #include "bindings/websocket.h"
+#include "bindings/watchdog.h"
 #include "bindings/work.h"
 
 /* --- The module table ------------------------------------------------------*/
@@ -74,6 +75,7 @@ static int script_gc(lua_State *L) {
   if (!rt) return 0;
   s->owns_lua = false; /* whoever closes the state, it isn't us any more */
   dw_script_shutdown(s);
+  dw_watchdog_close(s);
   dw_work_close(s); /* the code of its threads may go with the state */
   /* os.exit from inside the loop closes the state and never comes back. */
   if (rt->state != DW_RUNTIME_CLOSED && !s->closing) return 0;
@@ -273,6 +275,7 @@ void dw_engine_close(dw_script *s) {
   s->closing = true;
   /* Requests first: their tasks have some time for their teardown. */
   dw_tasks_close(s);
+  dw_watchdog_close(s);
   dw_work_close(s);
   dw_apps_close(s);
   dw_apps_free(s);

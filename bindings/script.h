@@ -32,6 +32,7 @@ struct dw_script {
   dw_buffer scratch; /* for building text; empty between uses */
   struct dw_tasks *tasks; /* task.c's own */
   dw_work_pool *work;     /* work.c's own; NULL: closed */
+  struct dw_watchdog *watchdog; /* NULL: no limits */
   lua_State *ending; /* the generator whose yield is to raise, see response.h */
   struct dw_lua_log *lua_log; /* log.c's own */
   struct dw_warnings *warnings; /* where lua_warning goes; NULL: the host's */

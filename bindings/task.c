@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "bindings/task_private.h"
+#include "bindings/watchdog.h"
 
 /* --- The bottom of a coroutine ---------------------------------------------*/
 
@@ -217,7 +218,10 @@ static int resume(dw_task *t, int nargs, int *values) {
   s->tasks->frame = NULL;
   t->phase = DW_PHASE_RUNNING;
   s->tasks->busy++;
+  dw_watchdog *w = s->watchdog;
+  lua_State *outer = w ? dw_watchdog_enter(w, t->co) : NULL;
   int status = lua_resume(t->co, from, nargs, values);
+  if (w && s->watchdog) dw_watchdog_leave(w, outer);
   s->tasks->busy--;
   s->current = current;
   s->tasks->frame = frame;

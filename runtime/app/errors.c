@@ -83,6 +83,7 @@
 
 const dw_error_class dw_error_base = {NULL, "Error", 0};
 const dw_error_class dw_error_http = {&dw_error_base, "HTTPError", 0};
+const dw_error_class dw_error_cpu_limit = {&dw_error_base, "CPULimitError", 0};
 const dw_error_class dw_error_timeout = {&dw_error_base, "TimeoutError", 0};
 const dw_error_class dw_error_websocket_closed = {&dw_error_base,
                                                   "WebSocketClosed", 0};

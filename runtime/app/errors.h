@@ -17,6 +17,7 @@ struct dw_error_class {
 
 extern const dw_error_class dw_error_base;      /* dewar.Error */
 extern const dw_error_class dw_error_http;      /* dewar.HTTPError */
+extern const dw_error_class dw_error_cpu_limit; /* dewar.CPULimitError */
 extern const dw_error_class dw_error_timeout;   /* dewar.TimeoutError */
 extern const dw_error_class dw_error_cancelled; /* dewar.Cancelled: no parent */
 /* dewar.WebSocketClosed: the client's side has closed. */

@@ -58,6 +58,10 @@ dewar.HTTPError = nil
 ---@type dewar.ErrorClass
 dewar.TimeoutError = nil
 
+---Raised in code that has run for longer than config.CPU_LIMIT without a wait.
+---@type dewar.ErrorClass
+dewar.CPULimitError = nil
+
 ---Raised at the wait of a task that is cancelled. It is no dewar.Error, no
 ---error handler sees it, and it can't be extended.
 ---@class dewar.CancelledClass
