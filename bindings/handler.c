@@ -8,6 +8,7 @@
 #include "bindings/headers.h"
 #include "bindings/response.h"
 #include "bindings/watchdog.h"
+#include "bindings/stream.h"
 #include "bindings/websocket.h"
 
 typedef struct lua_handler {
@@ -486,6 +487,7 @@ static void log_error(dw_exchange *x, const char *where) {
 
 static void end(dw_exchange *x) {
   if (x->websocket) dw_websocket_end(x);
+  dw_sse_end(x);
   dw_request_detach(x);
   dw_task_close(x->script);
   x->script = NULL;

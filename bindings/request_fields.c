@@ -119,6 +119,10 @@ static void get_content_type(lua_State *L, dw_exchange *x) {
   push_header(L, x, "Content-Type");
 }
 
+static void get_last_event_id(lua_State *L, dw_exchange *x) {
+  push_header(L, x, "Last-Event-ID");
+}
+
 static void get_user_agent(lua_State *L, dw_exchange *x) {
   push_header(L, x, "User-Agent");
 }
@@ -251,6 +255,7 @@ const dw_request_field dw_request_fields[] = {
     {"content_type", get_content_type, false},
     {"content_length", get_content_length, false},
     {"user_agent", get_user_agent, false},
+    {"last_event_id", get_last_event_id, false},
     {"authorization", get_authorization, true},
     {"accept_mimetypes", get_accept_mimetypes, true},
     {"accept_languages", get_accept_languages, true},
@@ -276,17 +281,51 @@ const dw_request_field dw_request_fields[] = {
     {NULL, NULL, false},
 };
 
-const char *const dw_request_names[] = {
-    "method",       "path",           "raw_path",     "url",
-    "base_url",     "host",           "scheme",       "query_string",
-    "args",         "headers",        "cookies",      "remote_addr",
-    "content_type", "content_length", "user_agent",   "endpoint",
-    "view_args",    "url_rule",       "blueprint",    "app",
-    "authorization", "accept_mimetypes", "accept_languages",
-    "accept_encodings", "accept_charsets", "id", "script_root",
-    "if_match",     "if_none_match",  "if_modified_since",
-    "if_unmodified_since", "if_range", "range",
-    "g",            "traceback",      "max_content_length",
-    "max_form_memory_size", "max_form_parts", "session",
-    "form",         "files",          "body",         "text",
-    "json",         "chunks",         "parts",        NULL};
+const char *const dw_request_names[] = {"method",
+                                        "path",
+                                        "raw_path",
+                                        "url",
+                                        "base_url",
+                                        "host",
+                                        "scheme",
+                                        "query_string",
+                                        "args",
+                                        "headers",
+                                        "cookies",
+                                        "remote_addr",
+                                        "content_type",
+                                        "content_length",
+                                        "user_agent",
+                                        "last_event_id",
+                                        "endpoint",
+                                        "view_args",
+                                        "url_rule",
+                                        "blueprint",
+                                        "app",
+                                        "authorization",
+                                        "accept_mimetypes",
+                                        "accept_languages",
+                                        "accept_encodings",
+                                        "accept_charsets",
+                                        "id",
+                                        "script_root",
+                                        "if_match",
+                                        "if_none_match",
+                                        "if_modified_since",
+                                        "if_unmodified_since",
+                                        "if_range",
+                                        "range",
+                                        "g",
+                                        "traceback",
+                                        "max_content_length",
+                                        "max_form_memory_size",
+                                        "max_form_parts",
+                                        "session",
+                                        "form",
+                                        "files",
+                                        "body",
+                                        "text",
+                                        "json",
+                                        "chunks",
+                                        "parts",
+                                        NULL};

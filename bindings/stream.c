@@ -3,17 +3,18 @@
  * time it is called (an iterator, a coroutine.wrap generator, an object with
  * __call), and the push form, dewar.stream(function(write) ... end). Both wait
  * where the client reads slowly. */
-#include "bindings/response.h"
+#include "bindings/stream.h"
 
 #include "base/error.h"
 #include "bindings/errors.h"
-#include "bindings/handler.h"
+#include "bindings/response.h"
 #include "bindings/task_private.h"
 
 static const char STREAM_TYPE[] = "dewar.stream";
 
 bool dw_is_stream(lua_State *L, int index) {
-  if (lua_isfunction(L, index) || dw_type_test(L, index, STREAM_TYPE))
+  if (lua_isfunction(L, index) || dw_type_test(L, index, STREAM_TYPE) ||
+      dw_sse_test(L, index))
     return true;
   if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) return false;
   lua_pop(L, 1);
@@ -22,19 +23,31 @@ bool dw_is_stream(lua_State *L, int index) {
 
 /* --- Writing ---------------------------------------------------------------*/
 
-/* What can't be written ends the stream. A client that is gone cancels it, or,
- * where the app doesn't want that, is written to in vain. */
-static void write_piece(lua_State *L, dw_exchange *x, int index) {
-  dw_task *t = x->script;
-  size_t len;
-  const char *text = lua_tolstring(L, index, &len);
-  int code = dw_reply_write(&x->http, dw_slice_of(text, len));
-  if (code == DEWAR_ECLOSED && x->cancelled)
-    dw_errors_raise(L, t->script, &dw_error_cancelled, "the client is gone");
+/* A client that is gone cancels the request, whose tasks are told so, or, where
+ * the app doesn't want that, is written to in vain. To a task of somebody else
+ * it is an error like others. */
+static void raise_gone(lua_State *L, dw_exchange *x) {
+  dw_script *s = ((dw_task *)x->script)->script;
+  if (!x->cancelled) return;
+  if (dw_current_exchange(s) != x)
+    dw_errors_raise_code(L, s, DEWAR_ECLOSED, "writing to the stream");
+  dw_errors_raise(L, s, &dw_error_cancelled, "the client is gone");
+}
+
+void dw_stream_give(lua_State *L, dw_exchange *x, dw_slice bytes) {
+  int code = dw_reply_write(&x->http, bytes);
+  if (code == DEWAR_ECLOSED)
+    raise_gone(L, x);
   else if (code == DEWAR_ETOOBIG)
     luaL_error(L, "the body is longer than its Content-Length");
   else if (code == DW_ENOMEM)
     luaL_error(L, "not enough memory");
+}
+
+static void write_piece(lua_State *L, dw_exchange *x, int index) {
+  size_t len;
+  const char *text = lua_tolstring(L, index, &len);
+  dw_stream_give(L, x, dw_slice_of(text, len));
 }
 
 static void check_piece(lua_State *L, int index) {
@@ -65,18 +78,17 @@ static int piece_k(lua_State *L, int status, lua_KContext ctx) {
 
 /* Lets all go on that wait to write. */
 static void drained_cb(dw_exchange *x) {
-  dw_list *line = x->drain_data;
-  for (dw_list *n; (n = dw_list_shift(line));)
+  dw_writers *w = x->drain_data;
+  for (dw_list *n; (n = dw_list_shift(&w->line));)
     dw_wake_up(DW_CONTAINER(n, dw_waiter, node)->wake);
 }
 
-/* The line of those who wait to write. */
-static dw_list *check_line(lua_State *L, dw_exchange *x) {
+dw_writers *dw_stream_writers(lua_State *L, dw_exchange *x) {
   if (!x->drain_data) {
-    dw_list *line = dw_arena_alloc(&x->http.request.arena, sizeof *line);
-    if (!line) luaL_error(L, "not enough memory");
-    dw_list_init(line);
-    x->drain_data = line;
+    dw_writers *w = dw_arena_zalloc(&x->http.request.arena, sizeof *w);
+    if (!w) luaL_error(L, "not enough memory");
+    dw_list_init(&w->line);
+    x->drain_data = w;
   }
   return x->drain_data;
 }
@@ -90,25 +102,34 @@ static int written_k(lua_State *L, int status, lua_KContext ctx) {
 
 int dw_drain_wait(lua_State *L, dw_exchange *x) {
   dw_task *t = x->script;
-  dw_list *line = check_line(L, x);
+  dw_writers *w = dw_stream_writers(L, x);
   dw_wake wake = dw_wait_begin(L, t->script, NULL, NULL);
   dw_wait_name(wake, "socket write");
-  dw_waiter_join(line, wake);
+  dw_waiter_join(&w->line, wake);
   x->drain_cb = drained_cb;
   return dw_wait(L, wake, -1, written_k, 0);
+}
+
+int dw_stream_written(lua_State *L, dw_exchange *x) {
+  return dw_reply_full(&x->http) ? dw_drain_wait(L, x) : 0;
+}
+
+dw_exchange *dw_stream_check(lua_State *L, int request, const char *what) {
+  dw_exchange *x = dw_request_check(L, request);
+  if (x->stage != DW_STAGE_STREAM)
+    dw_misuse(L, "this stream has ended; %s works until its function returns",
+              what);
+  return x;
 }
 
 /* write(piece): upvalue 1 the script, 2 the request object. */
 static int stream_write(lua_State *L) {
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(2));
-  dw_exchange *x = dw_request_check(L, 2);
-  if (x->stage != DW_STAGE_STREAM)
-    return dw_misuse(L, "this stream has ended; write works until its function "
-                        "returns");
+  dw_exchange *x = dw_stream_check(L, 2, "write");
   check_piece(L, 1);
   write_piece(L, x, 1);
-  return dw_reply_full(&x->http) ? dw_drain_wait(L, x) : 0;
+  return dw_stream_written(L, x);
 }
 
 static int pushed_end(lua_State *L, int status, lua_KContext ctx) {
@@ -154,6 +175,7 @@ int dw_stream_piece(lua_State *L) {
   dw_exchange *x = lua_touserdata(L, 1);
   dw_slot_push(L, x, DW_SLOT_BODY);
   if (dw_type_test(L, 2, STREAM_TYPE)) return push_all(L, x, 2);
+  if (dw_sse_test(L, 2)) return dw_sse_piece(L, x);
   dw_generator_guard(L, 2);
   lua_callk(L, 0, 1, (lua_KContext)x, piece_k);
   return piece_k(L, LUA_OK, (lua_KContext)x);
@@ -174,6 +196,11 @@ int dw_stream_close_body(lua_State *L) {
   x->called = DW_PASS;
   x->drain_cb = NULL;
   if (x->drain_data) drained_cb(x); /* a background task's write, at the most */
+  dw_sse_end(x);
+  if (dw_sse_test(L, 2)) {
+    dw_sse_push_source(L, 2);
+    lua_replace(L, 2);
+  }
   if (luaL_getmetafield(L, 2, "__close") != LUA_TNIL) {
     lua_insert(L, 2);
     if (x->unhandled.script)
@@ -193,4 +220,5 @@ void dw_stream_open(lua_State *L, dw_script *s) {
   const luaL_Reg functions[] = {{"stream", stream_new}, {NULL, NULL}};
   dw_script_type(L, s, STREAM_TYPE, NULL, NULL);
   dw_script_register(L, s, functions);
+  dw_sse_open(L, s);
 }

@@ -19,6 +19,7 @@ local nonce = require "dewar.nonce"
 local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
 local signals = require "dewar.signals"
+local sse = require "dewar.sse"
 local tasks = require "dewar.tasks"
 local template_errors = require "dewar.template.errors"
 local url = require "dewar.url"
@@ -30,7 +31,7 @@ local dewar = {}
 for name, value in pairs(core) do dewar[name] = value end
 for _, internal in ipairs {
   "adopt_file", "app_new", "client_open", "clock_advance", "clock_virtual", "content_type", "crypto",
-  "debug_counts", "describe_file", "ensure_sync", "environ", "find_file", "has_request", "http_date",
+  "debug_counts", "describe_file", "ensure_sync", "environ", "event_stream", "find_file", "has_request", "http_date",
   "is_error_class", "make_response", "open_file", "plain_text", "read_only", "setenv", "time",
   "websocket_codec",
 } do
@@ -53,6 +54,9 @@ dewar.BuildError = url.BuildError
 dewar.TemplateNotFound = template_errors.NotFound
 --- What it raises for one that can't be compiled: `template` and `line` say where.
 dewar.TemplateSyntaxError = template_errors.SyntaxError
+
+--- Server-sent events as a response: see docs/streaming.md.
+dewar.sse = sse.respond
 
 --- Ready middleware for `app:use`: `dewar.middleware.proxy_fix { proto = 1 }`.
 ---@type dewar.middleware

@@ -29,6 +29,7 @@
 ---@field content_type string? with its parameters
 ---@field content_length integer? nil where none was sent
 ---@field user_agent string?
+---@field last_event_id string? of the last event that an EventSource had before it came again
 ---What the Authorization header says: `type` in lower case, then `username` and
 ---`password` of Basic, or the `token` of any other; nil without one that makes sense.
 ---@field authorization { type: string, username: string?, password: string?, token: string? }?

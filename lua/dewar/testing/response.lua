@@ -2,6 +2,7 @@
 --- being streamed.
 
 local core = require "dewar.core"
+local events = require "dewar.testing.events"
 
 local M = {}
 
@@ -60,6 +61,17 @@ function Part:chunks()
     end
     return bytes
   end
+end
+
+--- An iterator over the events of an event stream, as a browser would see them:
+--- { event =, data =, id =, retry = }, where id and retry are what came with it.
+---@return fun(): dewar.TestEvent?
+function Part:events()
+  local kind = self.headers.content_type or "of no type"
+  if not kind:find "^text/event%-stream" then
+    error("this answer has no events: it is " .. kind, 2)
+  end
+  return events.iterate(self:chunks())
 end
 
 --- Disconnects, and returns after the request's teardown.

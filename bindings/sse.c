@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/* Server-sent events: dewar.sse(function(send) ... end). The source is called
+ * with `send`; what it returns is an event as well, and then it is called
+ * again, so that an iterator or a generator of events is a source, too.
+ * Invariant: the heartbeat runs only in the stage STREAM. Owner: the exchange,
+ * whose arena it lies in. Thread: the loop's. */
+#include <math.h>
+
+#include "base/error.h"
+#include "base/utf8.h"
+#include "bindings/errors.h"
+#include "bindings/json.h"
+#include "bindings/response.h"
+#include "bindings/stream.h"
+#include "http/event_stream.h"
+
+static const char SSE_TYPE[] = "dewar.sse"; /* user value 1: the source */
+/* User value 1: the request object, 2: the source. */
+static const char SEND_TYPE[] = "dewar.sse_send";
+
+typedef struct sse_body {
+  uint64_t heartbeat; /* ms; 0: none */
+} sse_body;
+
+struct dw_events {
+  dw_exchange *x;
+  dw_timer timer; /* of the heartbeat */
+  uint64_t every; /* ms */
+  uint64_t last;  /* when something was sent, on the loop's clock */
+};
+
+/* --- Sending ---------------------------------------------------------------*/
+
+/* A text of one line; name and value are on top, and the value is popped only
+ * by the caller, as the slice is its. */
+static dw_slice check_line(lua_State *L, const char *field) {
+  dw_slice text = {NULL, 0};
+  int type = lua_type(L, -1);
+  if (type == LUA_TNIL) return text;
+  if (type != LUA_TSTRING && type != LUA_TNUMBER)
+    dw_misuse(L, "send: the %s is a string; got a %s", field,
+              luaL_typename(L, -1));
+  text.ptr = lua_tolstring(L, -1, &text.len);
+  if (!dw_event_is_line(text) || !dw_is_utf8(text))
+    dw_misuse(L,
+              "send: the %s is one line of UTF-8; it can't have a line break "
+              "or a NUL",
+              field);
+  return text;
+}
+
+static dw_slice check_text(lua_State *L, int index, const char *what) {
+  dw_slice text;
+  text.ptr = lua_tolstring(L, index, &text.len);
+  if (!dw_is_utf8(text))
+    dw_misuse(L, "%s is not valid UTF-8, which is all that events can carry",
+              what);
+  return text;
+}
+
+/* Strings and numbers go as they are, all else as JSON; the value is on top. */
+static dw_slice check_data(lua_State *L, const dw_exchange *x) {
+  const dw_task *t = x->script;
+  int index = lua_gettop(L), type = lua_type(L, index);
+  if (type == LUA_TNIL) return (dw_slice){NULL, 0};
+  if (type == LUA_TSTRING || type == LUA_TNUMBER)
+    return check_text(L, index, "send: the data");
+  dw_buffer *text = dw_json_take_buffer(L);
+  bool empty_array = t->context.app && t->context.app->empty_array;
+  dw_json_encode(L, index, text, empty_array ? DW_JSON_EMPTY_ARRAY : 0);
+  lua_pushlstring(L, text->ptr, text->len);
+  dw_json_put_buffer(L, index + 1);
+  dw_slice data;
+  data.ptr = lua_tolstring(L, -1, &data.len);
+  return data;
+}
+
+static void check_retry(lua_State *L, dw_event *e) {
+  if (lua_isnil(L, -1)) return;
+  double seconds = dw_check_seconds(L, lua_gettop(L), "send: retry");
+  if (seconds > 1e9)
+    dw_misuse(L, "send: retry is a number of seconds that a client can wait");
+  e->retry = (uint64_t)llround(seconds * 1000);
+  e->has_retry = true;
+}
+
+/* Leaves on the stack what the event's slices lie in. */
+static void read_event(lua_State *L, const dw_exchange *x, int index,
+                       dw_event *e) {
+  static const char *const fields[] = {"event", "data", "id", "retry", NULL};
+  luaL_checkstack(L, 8, NULL);
+  *e = (dw_event){.has_retry = false};
+  if (lua_type(L, index) == LUA_TSTRING || lua_type(L, index) == LUA_TNUMBER) {
+    e->data = check_text(L, index, "send: the data");
+    return;
+  }
+  if (!lua_istable(L, index))
+    dw_misuse(L,
+              "an event is a string, or a table of event, data, id and "
+              "retry; got a %s",
+              luaL_typename(L, index));
+  dw_check_options(L, index, fields);
+  lua_getfield(L, index, "event");
+  e->name = check_line(L, "event");
+  lua_getfield(L, index, "id");
+  e->id = check_line(L, "id");
+  lua_getfield(L, index, "retry");
+  check_retry(L, e);
+  lua_getfield(L, index, "data");
+  e->data = check_data(L, x);
+  if (!e->name.ptr && !e->id.ptr && !e->data.ptr && !e->has_retry)
+    dw_misuse(L, "an empty event can't be sent; it has event, data, id or "
+                 "retry");
+}
+
+/* Writes what is in a buffer of json.c's that is on top. */
+static void write_out(lua_State *L, dw_exchange *x, dw_buffer *text, int code) {
+  const dw_task *t = x->script;
+  dw_writers *w = x->drain_data;
+  if (code < 0) luaL_error(L, "not enough memory");
+  dw_stream_give(L, x, dw_buffer_slice(text));
+  if (w->events) w->events->last = dw_loop_now(t->script->loop);
+  dw_json_put_buffer(L, lua_gettop(L));
+}
+
+static void write_event(lua_State *L, dw_exchange *x, int index) {
+  dw_event e;
+  read_event(L, x, index, &e);
+  dw_buffer *text = dw_json_take_buffer(L);
+  write_out(L, x, text, dw_event_write(&e, text));
+}
+
+/* Pushes the request object of the `send` at index. */
+static dw_exchange *check_send(lua_State *L, int index) {
+  dw_type_check(L, index, SEND_TYPE);
+  lua_getiuservalue(L, index, 1);
+  return dw_stream_check(L, lua_gettop(L), "send");
+}
+
+/* send(event) */
+static int send_call(lua_State *L) {
+  lua_settop(L, 2);
+  dw_exchange *x = check_send(L, 1);
+  write_event(L, x, 2);
+  return dw_stream_written(L, x);
+}
+
+/* send.comment(text), upvalue 2 is `send`; or send:comment(text) */
+static int send_comment(lua_State *L) {
+  if (dw_type_test(L, 1, SEND_TYPE)) lua_remove(L, 1);
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  dw_exchange *x = check_send(L, 2);
+  if (lua_type(L, 1) != LUA_TSTRING && lua_type(L, 1) != LUA_TNUMBER)
+    return dw_misuse(L, "send.comment takes a string; got a %s",
+                     luaL_typename(L, 1));
+  dw_slice comment = check_text(L, 1, "send.comment: the text");
+  dw_buffer *text = dw_json_take_buffer(L);
+  write_out(L, x, text, dw_event_comment(comment, text));
+  return dw_stream_written(L, x);
+}
+
+static int send_index(lua_State *L) {
+  const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?";
+  if (strcmp(name, "comment") != 0)
+    return dw_misuse(L, "send has no field '%s'; there is send.comment", name);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, send_comment, 2);
+  return 1;
+}
+
+/* --- The heartbeat ---------------------------------------------------------*/
+
+/* An idle client gets a comment. One that doesn't read gets none: whether it is
+ * there is WRITE_TIMEOUT's matter. The write may be the exchange's end. */
+static void heartbeat_cb(dw_timer *timer) {
+  struct dw_events *e = timer->data;
+  dw_exchange *x = e->x;
+  const dw_stream *stream = x->http.connection->stream;
+  dw_loop *loop = x->server->http.loop;
+  uint64_t now = dw_loop_now(loop), idle = now - e->last;
+  if (idle < e->every) {
+    dw_timer_start(loop, timer, e->every - idle);
+    return;
+  }
+  e->last = now;
+  dw_timer_start(loop, timer, e->every);
+  if (stream && stream->queued == 0)
+    dw_reply_write(&x->http, DW_LITERAL(":\n\n"));
+}
+
+/* --- Pieces ----------------------------------------------------------------*/
+
+/* Puts `send` in the place of the body at 2, in the slot, too. */
+static void begin(lua_State *L, dw_exchange *x) {
+  const sse_body *b = lua_touserdata(L, 2);
+  dw_writers *w = dw_stream_writers(L, x);
+  struct dw_events *e = dw_arena_zalloc(&x->http.request.arena, sizeof *e);
+  dw_loop *loop = x->server->http.loop;
+  if (!e) luaL_error(L, "not enough memory");
+  lua_newuserdatauv(L, 0, 2);
+  dw_request_push(L, x);
+  lua_setiuservalue(L, -2, 1);
+  lua_getiuservalue(L, 2, 1);
+  lua_setiuservalue(L, -2, 2);
+  dw_type_set(L, SEND_TYPE);
+  lua_pushvalue(L, -1);
+  dw_slot_set(L, x, DW_SLOT_BODY);
+  *e = (struct dw_events){
+      .x = x, .every = b->heartbeat, .last = dw_loop_now(loop)};
+  lua_replace(L, 2);
+  dw_timer_init(&e->timer, heartbeat_cb, e);
+  if (e->every) dw_timer_start(loop, &e->timer, e->every);
+  w->events = e;
+}
+
+void dw_sse_end(dw_exchange *x) {
+  dw_writers *w = x->drain_data;
+  if (!w || !w->events) return;
+  dw_timer_stop(x->server->http.loop, &w->events->timer);
+  w->events = NULL;
+}
+
+/* What the source gave is at 3. */
+static int take(lua_State *L, dw_exchange *x) {
+  x->called = lua_isnil(L, 3) ? DW_PASS : DW_DONE;
+  if (x->called == DW_DONE) write_event(L, x, 3);
+  return 0;
+}
+
+static int awaited_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  if (lua_gettop(L) < 4) lua_pushnil(L);
+  lua_settop(L, 4);
+  lua_replace(L, 3);
+  return take(L, (dw_exchange *)ctx);
+}
+
+static int gave_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  if (dw_is_awaitable(L, 3)) return dw_await(L, 3, -1, awaited_k, ctx);
+  return take(L, (dw_exchange *)ctx);
+}
+
+int dw_sse_piece(lua_State *L, dw_exchange *x) {
+  if (dw_type_test(L, 2, SSE_TYPE)) begin(L, x);
+  lua_getiuservalue(L, 2, 2);
+  dw_generator_guard(L, 3);
+  lua_pushvalue(L, 2);
+  lua_callk(L, 1, 1, (lua_KContext)x, gave_k);
+  return gave_k(L, LUA_OK, (lua_KContext)x);
+}
+
+bool dw_sse_test(lua_State *L, int index) {
+  return dw_type_test(L, index, SSE_TYPE) || dw_type_test(L, index, SEND_TYPE);
+}
+
+void dw_sse_push_source(lua_State *L, int index) {
+  lua_getiuservalue(L, index, dw_type_test(L, index, SSE_TYPE) ? 1 : 2);
+}
+
+/* --- The module ------------------------------------------------------------*/
+
+/* event_stream(source, heartbeat): what sse.lua makes a response of */
+static int event_stream(lua_State *L) {
+  double seconds = lua_tonumber(L, 2);
+  sse_body *b = lua_newuserdatauv(L, sizeof *b, 1);
+  b->heartbeat = (uint64_t)ceil(seconds * 1000);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  dw_type_set(L, SSE_TYPE);
+  return 1;
+}
+
+void dw_sse_open(lua_State *L, dw_script *s) {
+  static const luaL_Reg metamethods[] = {
+      {"__call", send_call}, {"__index", send_index}, {NULL, NULL}};
+  const luaL_Reg functions[] = {{"event_stream", event_stream}, {NULL, NULL}};
+  dw_script_type(L, s, SSE_TYPE, NULL, NULL);
+  dw_script_type(L, s, SEND_TYPE, NULL, metamethods);
+  dw_script_register(L, s, functions);
+}
