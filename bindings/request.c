@@ -118,7 +118,8 @@ static const luaL_Reg methods[] = {
 
 static int no_field(lua_State *L, const char *name) {
   const dw_exchange *x = dw_request_check(L, 1);
-  const char *near = dw_nearest(name, dw_request_names);
+  const char *near =
+      dw_nearest_key(L, lua_upvalueindex(2), name, dw_request_names);
   if (x->websocket && !near) near = dw_nearest(name, dw_websocket_names);
   if (near)
     return dw_misuse(L, "a request has no field '%s'; did you mean '%s'?", name,
@@ -146,13 +147,43 @@ static bool is_form(const char *name) {
   return strcmp(name, "form") == 0 || strcmp(name, "files") == 0;
 }
 
-/* Upvalue 2: fields by name, as light userdata, and methods. */
+/* Keeps the value on top under the name at 2. */
+static void keep(lua_State *L) {
+  dw_request_push_cache(L, 1);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+/* 1 the request, 2 the name, 3 the field, 4 its value. */
+static int made_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status, (void)ctx;
+  lua_getfield(L, 3, "kept");
+  bool kept = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  if (kept && !lua_isnil(L, 4)) keep(L);
+  return 1;
+}
+
+/* A field that is written in Lua: { get = f(req), kept = true }; it may wait.
+ */
+static int make_field(lua_State *L) {
+  if (push_kept(L)) return 1;
+  lua_getfield(L, 3, "get");
+  lua_pushvalue(L, 1);
+  lua_callk(L, 1, 1, 0, made_k);
+  return made_k(L, LUA_OK, 0);
+}
+
+/* Upvalue 2: fields by name, as light userdata or tables, and methods. */
 static int request_index(lua_State *L) {
   lua_request *r = check_request(L, 1);
   lua_settop(L, 2);
   lua_pushvalue(L, 2);
   lua_rawget(L, lua_upvalueindex(2));
   if (lua_isfunction(L, -1)) return 1;
+  if (lua_istable(L, -1)) return make_field(L);
   const dw_request_field *f = lua_touserdata(L, -1);
   lua_settop(L, 2);
   if (f && !f->kept) {
@@ -168,11 +199,7 @@ static int request_index(lua_State *L) {
     if (!f) return no_field(L, lua_tostring(L, 2));
     dw_request_check(L, 1);
     f->get(L, r->x);
-    dw_request_push_cache(L, 1);
-    lua_pushvalue(L, 2);
-    lua_pushvalue(L, -3);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
+    keep(L);
     return 1;
   }
   return dw_misuse(L, "a request's fields have names; got a %s",
@@ -283,6 +310,10 @@ bool dw_request_next_after(lua_State *L, dw_exchange *x) {
 
 /* --- Opening ---------------------------------------------------------------*/
 
+static int define_fields(lua_State *L) {
+  return dw_fields_define(L, REQUEST_TYPE);
+}
+
 void dw_request_open(lua_State *L, dw_script *s) {
   luaL_newmetatable(L, REQUEST_TYPE);
   lua_pushvalue(L, -1);
@@ -298,6 +329,8 @@ void dw_request_open(lua_State *L, dw_script *s) {
     lua_pushcclosure(L, m->func, 1);
     lua_setfield(L, -2, m->name);
   }
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -4, "__fields");
   lua_pushcclosure(L, request_index, 2);
   lua_setfield(L, -2, "__index");
   lua_pushlightuserdata(L, s);
@@ -312,6 +345,8 @@ void dw_request_open(lua_State *L, dw_script *s) {
   dw_upload_open(L, s);
   dw_parts_open(L, s);
   dw_request_conditional_open(L, s);
+  dw_script_push(L, s, define_fields);
+  lua_setfield(L, -2, "request_fields");
   dw_context_open(L, s);
   dw_session_open(L, s);
 }

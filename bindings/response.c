@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Responses for Lua, and how what a view returns becomes one. On the plain path
- * (a string, no hooks) no object is made: the exchange's own response has a copy
- * of the string in the arena, or borrows it, and a slot of the task keeps it. */
+ * (a string, no hooks) no object is made: the exchange's own response has a
+ * copy of the string in the arena, or borrows it, and a slot of the task keeps
+ * it. */
 #include "bindings/response.h"
 
 #include "base/error.h"
@@ -334,12 +335,48 @@ static void set_mimetype(lua_State *L, dw_response *r, int index) {
   if (code < 0) luaL_error(L, "not enough memory");
 }
 
+/* What C knows of; the others are in lua/dewar/response.lua. */
+static const char *const field_names[] = {
+    "status",   "headers",       "body",    "mimetype",
+    "compress", "last_modified", "expires", NULL};
+
+static void get_compress(lua_State *L, const dw_response *r) {
+  if (r->compress)
+    lua_pushboolean(L, r->compress > 0);
+  else
+    lua_pushnil(L);
+}
+
+static void set_compress(lua_State *L, dw_response *r, int index) {
+  if (!lua_isnil(L, index) && !lua_isboolean(L, index))
+    dw_misuse(L,
+              "compress is true, false, or nil for what the app says; got "
+              "a %s",
+              luaL_typename(L, index));
+  r->compress = lua_isnil(L, index) ? 0 : lua_toboolean(L, index) ? 1 : -1;
+}
+
+static int no_field(lua_State *L, const char *name) {
+  const char *near = dw_nearest_key(L, lua_upvalueindex(2), name, field_names);
+  return near ? dw_misuse(L, "a response has no field '%s'; did you mean '%s'?",
+                          name, near)
+              : dw_misuse(L, "a response has no field '%s'", name);
+}
+
+/* Upvalue 2: methods, and fields that are written in Lua. */
 static int response_index(lua_State *L) {
   dw_lua_response *o = check(L);
   const char *name = luaL_checkstring(L, 2);
   lua_settop(L, 2);
   lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1; /* a method */
+  int type = lua_rawget(L, lua_upvalueindex(2));
+  if (type == LUA_TTABLE) {
+    lua_getfield(L, -1, "get");
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+  }
+  if (type != LUA_TNIL) return 1; /* a method */
   if (strcmp(name, "status") == 0) {
     lua_pushinteger(L, o->r.status);
   } else if (strcmp(name, "headers") == 0) {
@@ -354,23 +391,22 @@ static int response_index(lua_State *L) {
       lua_pushlstring(L, o->r.body.ptr ? o->r.body.ptr : "", o->r.body.len);
   } else if (strcmp(name, "mimetype") == 0) {
     get_mimetype(L, &o->r);
+  } else if (strcmp(name, "compress") == 0) {
+    get_compress(L, &o->r);
   } else if (!dw_response_get_date(L, o, name)) {
-    static const char *const names[] = {
-        "status",        "headers",       "body",
-        "mimetype",      "set_cookie",    "delete_cookie",
-        "last_modified", "expires",       "add_etag",
-        "set_etag",      "get_etag",      "make_conditional",
-        NULL};
-    const char *near = dw_nearest(name, names);
-    return near ? dw_misuse(L,
-                            "a response has no field '%s'; did you mean "
-                            "'%s'?",
-                            name, near)
-                : dw_misuse(L, "a response has no field '%s'", name);
+    return no_field(L, name);
   }
   return 1;
 }
 
+/* Nothing of that name can be set. */
+static int bad_field(lua_State *L, const char *name) {
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(2)) == LUA_TNIL) return no_field(L, name);
+  return dw_misuse(L, "a response's field '%s' can't be set", name);
+}
+
+/* Upvalue 2: as above. */
 static int response_newindex(lua_State *L) {
   dw_lua_response *o = check(L);
   const char *name = luaL_checkstring(L, 2);
@@ -397,12 +433,11 @@ static int response_newindex(lua_State *L) {
       lua_getiuservalue(L, 1, 1);
       dw_slot_set(L, x, DW_SLOT_BODY);
     }
-  } else if (!dw_response_set_date(L, o, name, 3)) {
-    return dw_misuse(L,
-                     "a response's field '%s' can't be set; there are "
-                     "status, headers, body, mimetype, last_modified and "
-                     "expires",
-                     name);
+  } else if (strcmp(name, "compress") == 0) {
+    set_compress(L, &o->r, 3);
+  } else if (!dw_response_set_date(L, o, name, 3) &&
+             !dw_fields_set(L, lua_upvalueindex(2))) {
+    return bad_field(L, name);
   }
   return 0;
 }
@@ -445,6 +480,10 @@ static int jsonify(lua_State *L) {
   return 1;
 }
 
+static int define_fields(lua_State *L) {
+  return dw_fields_define(L, dw_response_type_name);
+}
+
 void dw_response_open(lua_State *L, dw_script *s) {
   static const luaL_Reg methods[] = {
       {"set_cookie", dw_response_set_cookie},
@@ -454,19 +493,25 @@ void dw_response_open(lua_State *L, dw_script *s) {
       {"get_etag", dw_response_get_etag},
       {"make_conditional", dw_response_make_conditional},
       {NULL, NULL}};
-  const luaL_Reg functions[] = {
-      {"response", response_new}, {"jsonify", jsonify},
-      {"describe_file", dw_response_describe_file}, {NULL, NULL}};
+  const luaL_Reg functions[] = {{"response", response_new},
+                                {"jsonify", jsonify},
+                                {"describe_file", dw_response_describe_file},
+                                {"response_fields", define_fields},
+                                {NULL, NULL}};
   luaL_newmetatable(L, dw_response_type_name);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, dw_response_type_name);
   lua_pushlightuserdata(L, s);
   lua_newtable(L);
   luaL_setfuncs(L, methods, 0);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -4, "__fields");
+  lua_pushlightuserdata(L, s);
+  lua_pushvalue(L, -2);
+  lua_pushcclosure(L, response_newindex, 2);
+  lua_setfield(L, -4, "__newindex");
   lua_pushcclosure(L, response_index, 2);
   lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, response_newindex);
-  lua_setfield(L, -2, "__newindex");
   lua_pushcfunction(L, response_tostring);
   lua_setfield(L, -2, "__tostring");
   lua_pushcfunction(L, response_gc);

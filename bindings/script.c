@@ -162,6 +162,21 @@ const char *dw_nearest(const char *word, const char *const *names) {
   return nearest;
 }
 
+const char *dw_nearest_key(lua_State *L, int index, const char *word,
+                           const char *const *names) {
+  size_t n = 0;
+  index = lua_absindex(L, index);
+  while (names[n]) n++;
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) n++;
+  const char **all = lua_newuserdatauv(L, (n + 1) * sizeof *all, 0);
+  n = 0;
+  for (; names[n]; n++) all[n] = names[n];
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
+    if (lua_type(L, -2) == LUA_TSTRING) all[n++] = lua_tostring(L, -2);
+  all[n] = NULL;
+  return dw_nearest(word, all);
+}
+
 static void append(char *text, size_t size, const char *piece) {
   size_t len = strlen(text);
   if (len + 1 < size) snprintf(text + len, size - len, "%s", piece);
@@ -198,4 +213,33 @@ void dw_check_options(lua_State *L, int index, const char *const *names) {
     if (!*name) unknown_option(L, key, names);
     lua_pop(L, 1);
   }
+}
+
+/* --- Fields that are written in Lua ----------------------------------------*/
+
+int dw_fields_define(lua_State *L, const char *type) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_getmetatable(L, type);
+  lua_getfield(L, -1, "__fields");
+  for (lua_pushnil(L); lua_next(L, 1);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  return 0;
+}
+
+bool dw_fields_set(lua_State *L, int fields) {
+  int top = lua_gettop(L);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, fields) != LUA_TTABLE ||
+      lua_getfield(L, -1, "set") == LUA_TNIL) {
+    lua_settop(L, top);
+    return false;
+  }
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 3);
+  lua_call(L, 2, 0);
+  lua_settop(L, top);
+  return true;
 }

@@ -84,5 +84,19 @@ int dw_misuse(lua_State *L, const char *format, ...)
 void dw_check_options(lua_State *L, int index, const char *const *names);
 /* The nearest of the names, or NULL if none is near. */
 const char *dw_nearest(const char *word, const char *const *names);
+/* The same among the names and the string keys of the table at index; pushes
+ * a value. */
+const char *dw_nearest_key(lua_State *L, int index, const char *word,
+                           const char *const *names);
+
+/* --- Fields that are written in Lua ----------------------------------------*/
+
+/* A type's metatable keeps them in __fields, its table of methods: a field is a
+ * table { get = f(object), set = f(object, value) }. Copies what the table at
+ * index 1 has into that of the type; a function of the module. */
+int dw_fields_define(lua_State *L, const char *type);
+/* Calls set of the field whose name is at 2, with the object at 1 and the value
+ * at 3; false: there is none. fields is the index of the type's table. */
+bool dw_fields_set(lua_State *L, int fields);
 
 #endif

@@ -21,6 +21,8 @@ typedef struct dw_response dw_response;
 struct dw_response {
   dw_headers headers;
   int status;
+  int8_t compress; /* 1: whatever its type and size; -1: never; 0: as the app
+                      says (app/compress.h) */
   dw_body_kind kind;
   dw_slice reason;  /* owned; "" stands for the registered phrase */
   const char *type; /* a static content type, sent unless headers has one */

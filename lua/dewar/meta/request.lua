@@ -44,6 +44,28 @@
 ---What a range must still be a part of: a tag, or a date in seconds.
 ---@field if_range { etag: string?, weak: boolean?, date: integer? }?
 ---@field range dewar.Range? the parts that are wanted; nil where that can't be read
+---@field cache_control dewar.CacheControl read only
+---@field values dewar.Values what the query and the form hold, the query first; waits for the body
+---@field mimetype string the content type without its parameters, in lower case; "" without one
+---@field mimetype_params table<string, string> its parameters, by name in lower case
+---@field is_json boolean whether the content type is JSON or a format upon it
+---@field is_secure boolean whether it came over TLS
+---@field full_path string `raw_path`, and the query where there is one
+---@field host_url string "http://localhost:5000/"
+---@field root_url string the same, and where the app is below it (`script_root`)
+---@field url_root string the same as `root_url`
+---Whom it passed: X-Forwarded-For as it was sent, which anybody can do, else
+---`remote_addr` alone.
+---@field access_route string[]
+---@field blueprints string[] the name of the route's blueprint, then those around it
+---@field referrer string? what Referer says
+---@field origin string?
+---@field pragma string?
+---@field date integer? seconds since 1970
+---@field content_encoding string?
+---@field max_forwards integer?
+---@field access_control_request_method string?
+---@field access_control_request_headers string[]?
 ---@field id string 32 random hexadecimal digits, the same for as long as the request lives
 ---@field endpoint string? of the route; its rule where it has no name; nil where none matched
 ---@field view_args table<string, any>? what the rule's variables are, by name
@@ -116,6 +138,12 @@ function Request:json(options) end
 ---@return fun(): string?
 function Request:chunks() end
 
+---A form of multipart/form-data part by part, as it comes, without keeping any
+---of it: an iterator that waits for the network. What wasn't read of a part is
+---skipped when the next one is asked for. Raises a 415 for another content type.
+---@return fun(): dewar.Part?
+function Request:parts() end
+
 ---What a header such as Accept says. The closest range decides: of
 ---`text/*;q=0.5, text/html` "text/html" gets 1. Without the header everything is
 ---acceptable (of encodings, only identity is).
@@ -151,11 +179,41 @@ function Accept:contains(value) end
 ---@return string[]
 function Accept:values() end
 
----A form of multipart/form-data part by part, as it comes, without keeping any
----of it: an iterator that waits for the network. What wasn't read of a part is
----skipped when the next one is asked for. Raises a 415 for another content type.
----@return fun(): dewar.Part?
-function Request:parts() end
+---Cache-Control as fields, in step with the header: the number of seconds, true or
+---false, or the names of headers. A name of a field is the directive's, with "_"
+---for "-"; a typing error is an error that names the nearest one.
+---
+---    res.cache_control.max_age = 60
+---    res.cache_control = { public = true, max_age = 60 }
+---    for name, value in pairs(req.cache_control) do ... end
+---@class dewar.CacheControl
+---@field max_age integer?
+---@field s_maxage integer? of a response
+---@field stale_while_revalidate integer? of a response
+---@field stale_if_error integer?
+---@field no_cache boolean | string
+---@field private boolean | string of a response
+---@field public boolean of a response
+---@field no_store boolean
+---@field no_transform boolean
+---@field must_revalidate boolean of a response
+---@field proxy_revalidate boolean of a response
+---@field must_understand boolean of a response
+---@field immutable boolean of a response
+---@field max_stale integer | true | nil of a request
+---@field min_fresh integer? of a request
+---@field only_if_cached boolean of a request
+local CacheControl = {}
+
+---The value of a directive, whatever its name is.
+---@param name string
+---@return string | integer | boolean | nil
+function CacheControl:get(name) end
+
+---Sets a directive of any name; nil and false remove it.
+---@param name string
+---@param value string | integer | boolean | nil
+function CacheControl:set(name, value) end
 
 ---@class dewar
 local dewar = {}

@@ -11,6 +11,26 @@
 ---@field last_modified integer? seconds since 1970; nil for none
 ---@field expires integer? likewise
 ---@field mimetype string without parameters; set, text gets charset=utf-8
+---Whether the body is compressed for who can decode it: false never, true
+---whatever its type and size, nil as the app's configuration says.
+---@field compress boolean?
+---Can be set to a table such as `{ max_age = 60 }`, a string or nil.
+---@field cache_control dewar.CacheControl
+---These three can be set to a list, a string or nil.
+---@field vary dewar.HeaderSet
+---@field allow dewar.HeaderSet
+---@field content_language dewar.HeaderSet
+---@field location string?
+---@field content_type string? with its parameters
+---@field content_encoding string?
+---@field content_length integer? of a stream whose length is known; others need none
+---@field age integer? seconds
+---@field retry_after integer | string | nil seconds, or a date
+---@field mimetype_params table<string, string> read only
+---@field is_json boolean read only
+---A string, `{ type = "basic", realm = "staff" }`, or a list of such; reads as the
+---text that is sent.
+---@field www_authenticate any
 local Response = {}
 
 ---@class dewar.CookieOptions
@@ -67,6 +87,34 @@ local FileBody = {}
 
 ---Closes it, unless a response still needs it.
 function FileBody:close() end
+---A header that is a set of words, in step with it. Case is ignored.
+---
+---    res.vary:add("Accept", "Cookie")
+---    for word in pairs(res.vary) do ... end
+---    #res.vary, tostring(res.vary)
+---@class dewar.HeaderSet
+---@operator len: integer
+local HeaderSet = {}
+
+---Adds words that aren't there yet.
+---@param ... string
+function HeaderSet:add(...) end
+
+---Removes words, if they are there.
+---@param ... string
+function HeaderSet:remove(...) end
+
+---Removes all of them, and so the header.
+function HeaderSet:clear() end
+
+---Whether a word is there; "*" stands for all of them.
+---@param word string
+---@return boolean
+function HeaderSet:contains(word) end
+
+---The words, in their order.
+---@return string[]
+function HeaderSet:values() end
 
 ---@class dewar
 local dewar = {}
