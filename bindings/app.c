@@ -377,7 +377,7 @@ static int configure(lua_State *L) {
     if (dw_router_set_server_name(a->app->router, dw_slice_of(v, len)) < 0)
       return luaL_error(L, "not enough memory");
   } else {
-    lua_pushboolean(L, false);
+    lua_pushboolean(L, dw_app_configure_compression(L, a, name));
   }
   return 1;
 }

@@ -56,6 +56,10 @@ dw_scope *dw_app_opt_scope(lua_State *L, dw_lua_app *a, int index);
 void dw_app_set_hosts(lua_State *L, dw_lua_app *app);
 /* core:trusts(req): whether the request's host is one of them. */
 int dw_app_trusts(lua_State *L);
+/* Sets the app's setting of that name to the value at index 3, if it is one of
+ * compression (app_compress.c); raises where that is none. */
+bool dw_app_configure_compression(lua_State *L, dw_lua_app *a,
+                                  const char *name);
 /* core:background(f, ...) (background.c): a task of the app, not of a request. */
 int dw_app_background(lua_State *L);
 void dw_background_open(lua_State *L, dw_script *s);

@@ -59,7 +59,8 @@ macro(dewar_optional name what module version)
 endmacro()
 
 dewar_optional(OPENSSL "signing (OpenSSL)" libcrypto 3.0)
-dewar_optional(ZLIB "compressed sessions (zlib)" zlib 1.2)
+dewar_optional(ZLIB "compressed sessions and answers (zlib)" zlib 1.2)
+dewar_optional(BROTLI "answers compressed by brotli" libbrotlienc 1.0)
 
 # WebSocket frames. wslay comes with a package of CMake's; it stands on the two
 # above, for its handshake and for compressed messages.

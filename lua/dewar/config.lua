@@ -41,6 +41,16 @@ local DEFAULTS = {
   SESSION_COOKIE_PARTITIONED = false,
   PERMANENT_SESSION_LIFETIME = 31 * 24 * 60 * 60,
   SESSION_REFRESH_EACH_REQUEST = true,
+  COMPRESS = true,
+  COMPRESS_LEVEL = 5,
+  COMPRESS_BR_LEVEL = 4,
+  COMPRESS_MIN_SIZE = 1024,
+  COMPRESS_TYPES = {
+    "text/*", "application/json", "application/*+json", "application/javascript", "application/x-javascript",
+    "application/xml", "application/*+xml", "application/wasm", "application/x-ndjson", "application/jsonl",
+    "application/rtf", "application/toml", "application/yaml", "image/svg+xml", "image/bmp", "image/x-icon",
+    "image/vnd.microsoft.icon", "font/ttf", "font/otf",
+  },
 }
 
 local TYPES = {
@@ -307,6 +317,7 @@ function M.new(app_core, initial, level, root_path)
       error(("config.%s is %s; got %s"):format(key, check[2], got), 3)
     end
     options.call(3, app_core.configure, app_core, key, value)
+    if key == "COMPRESS_TYPES" then value = table.move(value, 1, #value, 1, {}) end
     values[key] = value
     if key == "TESTING" or key == "PROPAGATE_EXCEPTIONS" then
       local propagate = values.PROPAGATE_EXCEPTIONS

@@ -13,6 +13,7 @@ int dw_app_new(dw_app **out, dw_allocator *a) {
   dw_list_init(&app->routes);
   dw_limits_init(&app->limits);
   app->file_max_age = -1;
+  dw_compression_init(&app->compression);
   if (dw_router_new(&app->router, a) < 0 ||
       dw_scope_new(&app->scope, a, NULL, DW_EMPTY) < 0) {
     dw_app_free(app);
@@ -41,6 +42,7 @@ void dw_app_free(dw_app *app) {
   if (app->saver) app->saver->free(app->saver, app->alloc);
   dw_router_free(app->router);
   dw_hosts_deinit(&app->hosts, app->alloc);
+  dw_compression_deinit(&app->compression);
   dw_free(app->alloc, app, sizeof *app);
 }
 

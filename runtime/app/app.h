@@ -5,6 +5,7 @@
 #ifndef DW_APP_APP_H
 #define DW_APP_APP_H
 
+#include "app/compress.h"
 #include "app/hooks.h"
 #include "app/hosts.h"
 #include "app/router.h"
@@ -31,6 +32,7 @@ struct dw_app {
   dw_list routes;
   dw_limits limits;
   dw_hosts hosts;   /* TRUSTED_HOSTS */
+  dw_compression compression;
   dw_handler *signals[DW_SIGNAL_COUNT]; /* made once, kept to the end */
   dw_handler *saver; /* of the session of a request that has opened it */
   uint8_t heard;    /* bits: the signals that somebody listens to now */

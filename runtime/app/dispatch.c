@@ -336,8 +336,10 @@ static dw_verdict transmit(dw_exchange *x) {
   if (x->response->status == 426 &&
       (x->websocket || x->match.kind == DW_MATCH_WEBSOCKET))
     dw_answer_upgrade(x);
-  int code = reply(x, &stream);
+  int code;
+  if (!dw_compress_reply(x, &stream, &code)) code = reply(x, &stream);
   if (code == DW_ENOMEM) {
+    t->coding = DW_CODING_NONE;
     dw_response_clear_body(x->response);
     dw_headers_deinit(&x->response->headers);
     dw_response_set_status(x->response, 503, DW_EMPTY);
@@ -363,14 +365,23 @@ static dw_verdict pump_file(dw_exchange *x) {
   return DW_FAILED;
 }
 
+/* The next piece of a body that is whole, and encoded slice by slice. */
+static dw_verdict pump_whole(dw_exchange *x) {
+  int code = dw_compress_piece(x);
+  if (code == DW_ENOMEM) return dw_exchange_fail(x, 503, "out of memory");
+  return code == 0 ? DW_DONE : DW_PASS;
+}
+
 static dw_verdict pump(dw_exchange *x) {
   if (x->http.bodiless || dw_reply_sated(&x->http)) return DW_PASS;
-  if (x->response->kind == DW_BODY_FILE) return pump_file(x);
+  dw_body_kind kind = x->response->kind;
+  bool whole = kind != DW_BODY_STREAM && dw_response_bytes(x->response).len > 0;
+  if (kind == DW_BODY_FILE && !whole) return pump_file(x);
   if (dw_reply_full(&x->http)) {
     x->draining = true;
     return DW_PENDING;
   }
-  return runner(x)->next_piece(x);
+  return whole ? pump_whole(x) : runner(x)->next_piece(x);
 }
 
 static void stream_failed(dw_exchange *x) {

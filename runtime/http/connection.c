@@ -31,6 +31,7 @@ void dw_http_init(dw_http *h, dw_loop *loop, dw_limits *limits,
   h->events = events;
   h->data = data;
   dw_buffer_init(&h->output, h->alloc, 0);
+  dw_buffer_init(&h->coded, h->alloc, 0);
   dw_list_init(&h->connections);
 }
 
@@ -44,6 +45,7 @@ void dw_http_deinit(dw_http *h) {
   if (h->shared) h->free_shared(h);
   h->shared = NULL;
   dw_buffer_deinit(&h->output);
+  dw_buffer_deinit(&h->coded);
 }
 
 void dw_connection_take_output(dw_connection *c) {
@@ -104,6 +106,7 @@ void dw_transaction_free(dw_transaction *t) {
   block *b = (block *)t;
   t->connection->transaction = NULL;
   if (t->transfer) dw_transfer_end(t);
+  if (t->encoder) dw_encoder_free(t->encoder);
   dw_buffer_deinit(&t->body.data);
   dw_arena_deinit(&t->request.arena);
   h->active--;
@@ -338,7 +341,10 @@ void dw_connection_tell_drained(dw_connection *c) {
 /* The turn of a stream is over, and the next one begins. */
 static void flusher_cb(dw_deferred *d) {
   dw_connection *c = d->data;
-  if (c->transaction) c->transaction->burst = 0;
+  if (c->transaction) {
+    c->transaction->burst = 0;
+    dw_reply_settle(c->transaction);
+  }
   if (c->state != DW_CONNECTION_CLOSED) {
     if (dw_connection_flush(c) < 0 || c->stream->queued > 0) return;
   }

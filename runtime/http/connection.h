@@ -15,6 +15,7 @@
 
 #include "base/list.h"
 #include "base/loop.h"
+#include "http/encoder.h"
 #include "http/limits.h"
 #include "http/parser.h"
 #include "http/request.h"
@@ -63,11 +64,17 @@ struct dw_transaction {
   bool ranged;     /* a stream of which length bytes are sent, no more */
   uint8_t burst;   /* pieces written since others had their turn */
   int status;      /* that was sent; 0 before */
-  uint64_t length; /* promised by Content-Length */
+  uint64_t length; /* promised by Content-Length; UINT64_MAX: nothing was */
+  uint64_t taken;  /* body bytes, before they were encoded */
   uint64_t sent;   /* body bytes given to the connection */
   uint64_t skip;   /* of a ranged stream, before the first that is sent */
   dw_transfer *transfer; /* of a file: reply_file.c's own */
   size_t block_size;     /* of the memory that begins with it */
+  /* How the answer differs from its response: set before it is sent. */
+  uint8_t coding;  /* dw_coding of what is sent as the body */
+  bool vary;       /* it depends on Accept-Encoding */
+  bool weaken;     /* its ETag is a weak one */
+  dw_encoder *encoder; /* of a stream: encodes what is written; ours */
 };
 
 /* What a server does with transactions. None may be NULL. */
@@ -102,6 +109,7 @@ struct dw_http {
   void *blocks;        /* free blocks of transactions */
   size_t spare;        /* their number */
   dw_buffer output;    /* the output buffer that went out of use last */
+  dw_buffer coded;     /* what an encoder made; empty between uses */
   void *shared;        /* what upgraded connections share; NULL: nothing */
   void (*free_shared)(dw_http *h);
   bool stopping; /* no keep-alive any more */
@@ -176,10 +184,13 @@ int dw_reply_file(dw_transaction *t, dw_response *response);
  * when all is given to the connection; DEWAR_ECLOSED, or why the file can't be
  * read to its end (UV_EOF: it has become shorter). */
 int dw_reply_file_next(dw_transaction *t);
-/* Starts a streamed answer. 0, or DW_ENOMEM as above. Then: */
+/* Starts a streamed answer. 0, or DW_ENOMEM as above. With an encoder, what is
+ * written is encoded, and flushed at the end of the turn: whoever gets it can
+ * decode all that was written before. Then: */
 int dw_reply_start(dw_transaction *t, dw_response *response);
-/* Sends a piece; it is copied. 0, DW_ENOMEM, DEWAR_ETOOBIG (more than was
- * promised by Content-Length), or DEWAR_ECLOSED (the client is gone). */
+/* Sends a piece; it is copied. 0, DW_ENOMEM (an encoded answer is cut then),
+ * DEWAR_ETOOBIG (more than was promised by Content-Length), or DEWAR_ECLOSED
+ * (the client is gone). */
 int dw_reply_write(dw_transaction *t, dw_slice bytes);
 /* Whether the writer should wait for drain_cb before it writes more: ask once a
  * piece. The client reads slowly, or it is time to let others have their turn.

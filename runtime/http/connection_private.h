@@ -17,6 +17,8 @@ void dw_connection_flush_soon(dw_connection *c);
  * hand to hand. */
 void dw_connection_take_output(dw_connection *c);
 void dw_connection_drop_output(dw_connection *c);
+/* What a stream's encoder still keeps back is given to the output. */
+void dw_reply_settle(dw_transaction *t);
 /* The state's deadline, from now; 0: none. */
 void dw_connection_deadline(dw_connection *c, uint64_t ms);
 /* More bytes were queued: the peer has to take some of all that is, in time. */

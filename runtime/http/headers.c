@@ -175,7 +175,7 @@ bool dw_list_next(dw_slice *rest, dw_slice *element) {
   return true;
 }
 
-static bool has_token(const dw_headers *h, dw_slice name, dw_slice token) {
+bool dw_headers_has_token(const dw_headers *h, dw_slice name, dw_slice token) {
   for (uint32_t i = 0; i < h->count; i++) {
     if (!dw_slice_equal_nocase(h->items[i].name, name)) continue;
     dw_slice rest = h->items[i].value, element;
@@ -187,7 +187,8 @@ static bool has_token(const dw_headers *h, dw_slice name, dw_slice token) {
 }
 
 int dw_headers_add_token(dw_headers *h, dw_slice name, dw_slice token) {
-  if (has_token(h, name, token) || has_token(h, name, DW_LITERAL("*")))
+  if (dw_headers_has_token(h, name, token) ||
+      dw_headers_has_token(h, name, DW_LITERAL("*")))
     return 0;
   const dw_header *found = dw_headers_find(h, name);
   if (!found || found->value.len == 0) return dw_headers_set(h, name, token);

@@ -43,6 +43,8 @@ int dw_headers_add(dw_headers *h, dw_slice name, dw_slice value);
 int dw_headers_set(dw_headers *h, dw_slice name, dw_slice value);
 bool dw_headers_remove(dw_headers *h, dw_slice name); /* all of them */
 const dw_header *dw_headers_find(const dw_headers *h, dw_slice name);
+/* Whether a comma-separated field has that element. */
+bool dw_headers_has_token(const dw_headers *h, dw_slice name, dw_slice token);
 /* Vary and the like: adds token to the comma-separated value if neither it nor
  * "*" is there. */
 int dw_headers_add_token(dw_headers *h, dw_slice name, dw_slice token);

@@ -9,7 +9,9 @@
 enum {
   COPY_MAX = 16 * 1024,   /* bodies up to this are copied behind their head */
   GATHER_MAX = 64 * 1024, /* output kept back while the input loop runs */
-  BURST_MAX = 16          /* pieces that a stream may write in one turn */
+  BURST_MAX = 16,         /* pieces that a stream may write in one turn */
+  ENCODED_PIECE = 4096,   /* bytes whose encoding counts as a piece */
+  CODED_MAX = 64 * 1024   /* what is kept for the next encoded piece */
 };
 
 /* --- Sending ---------------------------------------------------------------*/
@@ -62,7 +64,10 @@ int dw_reply_head(dw_transaction *t, dw_response *r, dw_framing framing,
                              .length = length,
                              .minor = t->request.minor,
                              .keep_alive = keep,
-                             .date = dw_loop_date(c->http->loop)};
+                             .date = dw_loop_date(c->http->loop),
+                             .coding = dw_coding_name((dw_coding)t->coding),
+                             .vary = t->vary,
+                             .weaken = t->weaken};
   dw_connection_take_output(c);
   size_t before = c->out.len;
   int code = dw_writer_head(&c->out, r, &options);
@@ -93,7 +98,7 @@ int dw_reply(dw_transaction *t, dw_response *r) {
   int code = dw_reply_head(t, r, framing, body.len);
   if (code < 0) return code;
   if (t->bodiless) body = DW_EMPTY;
-  t->length = t->sent = body.len;
+  t->length = t->taken = t->sent = body.len;
   if (body.len <= COPY_MAX) {
     code = dw_buffer_append_slice(&c->out, body);
     if (code < 0) {
@@ -151,7 +156,7 @@ int dw_reply_start(dw_transaction *t, dw_response *r) {
     length = r->length;
     t->skip = r->offset;
     t->ranged = true;
-  } else if (find_length(r, &length)) {
+  } else if (find_length(r, &length) && !t->coding) {
     framing = DW_FRAMING_LENGTH;
   }
   if (t->connection->state == DW_CONNECTION_CLOSED) {
@@ -181,23 +186,50 @@ static dw_slice in_range(dw_transaction *t, dw_slice bytes) {
   return bytes;
 }
 
+static int put_piece(dw_transaction *t, dw_slice bytes) {
+  dw_connection *c = t->connection;
+  size_t before = c->out.len;
+  int code = t->framing == DW_FRAMING_CHUNKED
+                 ? dw_writer_chunk(&c->out, bytes)
+                 : dw_buffer_append_slice(&c->out, bytes);
+  if (code < 0)
+    c->out.len = before;
+  else
+    t->sent += bytes.len;
+  return code;
+}
+
+/* A piece through the encoder, which may keep it back for a while. What fails
+ * is lost, so the answer can't go on. */
+static int put_encoded(dw_transaction *t, dw_slice bytes, dw_encode how) {
+  dw_buffer *coded = &t->connection->http->coded;
+  size_t work = t->burst + bytes.len / ENCODED_PIECE;
+  t->burst = work < BURST_MAX ? (uint8_t)work : BURST_MAX;
+  int code = dw_encoder_write(t->encoder, bytes, how, coded);
+  if (code == 0 && coded->len > 0) code = put_piece(t, dw_buffer_slice(coded));
+  coded->len = 0;
+  if (coded->cap > CODED_MAX) dw_buffer_deinit(coded);
+  if (code < 0) dw_reply_cut(t);
+  return code;
+}
+
+void dw_reply_settle(dw_transaction *t) {
+  if (!t->encoder || t->reply != DW_REPLY_STREAM) return;
+  if (t->connection->state == DW_CONNECTION_CLOSED || t->bodiless) return;
+  put_encoded(t, DW_EMPTY, DW_ENCODE_FLUSH);
+}
+
 int dw_reply_write(dw_transaction *t, dw_slice bytes) {
   dw_connection *c = t->connection;
   if (t->reply != DW_REPLY_STREAM) return DEWAR_EMISUSE;
   if (c->state == DW_CONNECTION_CLOSED) return DEWAR_ECLOSED;
   if (t->ranged) bytes = in_range(t, bytes);
   if (t->bodiless || bytes.len == 0) return 0;
-  if (t->framing == DW_FRAMING_LENGTH && bytes.len > t->length - t->sent)
-    return DEWAR_ETOOBIG;
-  size_t before = c->out.len;
-  int code = t->framing == DW_FRAMING_CHUNKED
-                 ? dw_writer_chunk(&c->out, bytes)
-                 : dw_buffer_append_slice(&c->out, bytes);
-  if (code < 0) {
-    c->out.len = before;
-    return code;
-  }
-  t->sent += bytes.len;
+  if (bytes.len > t->length - t->taken) return DEWAR_ETOOBIG;
+  int code =
+      t->encoder ? put_encoded(t, bytes, DW_ENCODE_MORE) : put_piece(t, bytes);
+  if (code < 0) return code;
+  t->taken += bytes.len;
   dw_connection_flush_soon(c);
   return c->state == DW_CONNECTION_CLOSED ? DEWAR_ECLOSED : 0;
 }
@@ -222,12 +254,17 @@ bool dw_reply_full(dw_transaction *t) {
 int dw_reply_finish(dw_transaction *t) {
   dw_connection *c = t->connection;
   if (t->reply != DW_REPLY_STREAM) return DEWAR_EMISUSE;
-  if (t->framing == DW_FRAMING_LENGTH && t->sent < t->length && !t->bodiless) {
+  bool promised = t->framing != DW_FRAMING_NONE && t->length != UINT64_MAX;
+  if (promised && t->taken < t->length && !t->bodiless) {
     dw_reply_cut(t);
     return DEWAR_EMISUSE;
   }
+  bool closed = c->state == DW_CONNECTION_CLOSED;
+  if (t->encoder && !t->bodiless && !closed &&
+      put_encoded(t, DW_EMPTY, DW_ENCODE_END) < 0)
+    return 0; /* it is cut */
   t->reply = DW_REPLY_DONE;
-  if (c->state == DW_CONNECTION_CLOSED) return 0;
+  if (closed) return 0;
   if (t->framing == DW_FRAMING_CHUNKED && !t->bodiless &&
       dw_writer_last_chunk(&c->out) < 0)
     dw_reply_cut(t);

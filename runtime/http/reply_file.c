@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Files as bodies. Where the stream can, the system moves the bytes, and a slow
- * client costs no memory of ours; elsewhere pieces are read in the pool, the
- * next one when the last has been taken. Its waits are those of a stream: for
- * drain_cb. Owner: the transaction, but a read outlives it. */
+ * client costs no memory of ours; elsewhere, and where they are to be encoded,
+ * pieces are read in the pool, the next one when the last has been taken. Its
+ * waits are those of a stream: for drain_cb. Owner: the transaction, but a read
+ * outlives it. */
 #include "http/connection_private.h"
 
 #include "base/error.h"
@@ -32,9 +33,12 @@ int dw_reply_file(dw_transaction *t, dw_response *r) {
   if (t->connection->state == DW_CONNECTION_CLOSED) {
     t->status = r->status;
   } else {
-    bool none = dw_status_bodiless(r->status);
-    int code = dw_reply_head(t, r, none ? DW_FRAMING_NONE : DW_FRAMING_LENGTH,
-                             r->length);
+    dw_framing framing = DW_FRAMING_LENGTH;
+    if (dw_status_bodiless(r->status))
+      framing = DW_FRAMING_NONE;
+    else if (t->coding)
+      framing = t->request.minor ? DW_FRAMING_CHUNKED : DW_FRAMING_CLOSE;
+    int code = dw_reply_head(t, r, framing, r->length);
     if (code < 0) return code;
   }
   t->length = t->bodiless ? 0 : r->length;
@@ -73,7 +77,7 @@ static bool ran(dw_transfer *f) {
   const dw_stream *s = f->t->connection->stream;
   if (s->queued > 0) return false;
   f->failed = s->file_error;
-  if (!f->failed) f->t->sent += f->running;
+  if (!f->failed) f->t->sent = f->t->taken += f->running;
   f->running = 0;
   return true;
 }
@@ -104,7 +108,7 @@ static int send_piece(dw_transfer *f) {
 
 static int read_piece(dw_transfer *f) {
   dw_transaction *t = f->t;
-  uint64_t left = t->length - t->sent;
+  uint64_t left = t->length - t->taken;
   size_t size = left < PIECE_MAX ? (size_t)left : PIECE_MAX;
   int code = dw_file_read_start(&f->reading, t->connection->http->loop, f->file,
                                 f->offset, size, read_cb, f);
@@ -120,8 +124,8 @@ static int advance(dw_transfer *f) {
   if (f->reading || (f->running > 0 && !ran(f))) return 1;
   if (f->piece) f->failed = send_piece(f);
   if (f->failed) return f->failed;
-  if (t->sent == t->length) return 0;
-  if (!dw_stream_writes_files(c->stream))
+  if (t->taken == t->length) return 0;
+  if (t->encoder || !dw_stream_writes_files(c->stream))
     return dw_connection_backed_up(c) ? 1 : read_piece(f);
   int code = dw_connection_flush(c);
   return code < 0 ? code : run(f);

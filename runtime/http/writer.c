@@ -11,7 +11,7 @@ enum {
   HEX_DIGITS = 16,
   /* More than all the lines that put_framing and put_fields make by
    * themselves, without date and type. */
-  OWN_LINES = 160
+  OWN_LINES = 224
 };
 
 /* --- Putting bytes down ----------------------------------------------------*/
@@ -66,6 +66,7 @@ static seen look_at_fields(const dw_headers *h) {
     switch (name.len) {
     case 4:
       s.date |= named(name, DW_LITERAL("Date"));
+      s.size += 2; /* of a weak ETag */
       break;
     case 7:
       s.upgrade |= named(name, DW_LITERAL("Upgrade"));
@@ -140,6 +141,31 @@ static char *put_fields(char *at, const dw_response *r) {
   return at;
 }
 
+/* The same for an answer that isn't quite what the response says. Encoded bytes
+ * are another representation, so a strong ETag isn't theirs (RFC 9110, 8.8.3),
+ * and ranges of the bytes that weren't sent can't be had. */
+static char *put_changed_fields(char *at, const dw_response *r,
+                                const dw_head_options *o) {
+  for (uint32_t i = 0; i < r->headers.count; i++) {
+    const dw_header *h = &r->headers.items[i];
+    if (is_framing(h->name, r->status)) continue;
+    if (o->coding.len > 0 && named(h->name, DW_LITERAL("Accept-Ranges")))
+      continue;
+    if (o->weaken && h->value.len > 0 && h->value.ptr[0] == '"' &&
+        named(h->name, DW_LITERAL("ETag"))) {
+      at = PUT(at, "ETag: W/");
+      at = put(at, h->value);
+      at = PUT(at, "\r\n");
+    } else {
+      at = put_field(at, h->name, h->value);
+    }
+  }
+  if (o->vary) at = PUT(at, "Vary: Accept-Encoding\r\n");
+  if (o->coding.len > 0)
+    at = put_field(at, DW_LITERAL("Content-Encoding"), o->coding);
+  return at;
+}
+
 int dw_writer_head(dw_buffer *out, const dw_response *response,
                    const dw_head_options *options) {
   seen s = look_at_fields(&response->headers);
@@ -157,7 +183,9 @@ int dw_writer_head(dw_buffer *out, const dw_response *response,
   if (type.len > 0) at = put_field(at, DW_LITERAL("Content-Type"), type);
   at = put_framing(at, options);
   at = put_connection(at, response->status, s.upgrade, options);
-  at = put_fields(at, response);
+  at = options->coding.len > 0 || options->vary || options->weaken
+           ? put_changed_fields(at, response, options)
+           : put_fields(at, response);
   at = PUT(at, "\r\n");
   out->len = (size_t)(at - out->ptr);
   return 0;

@@ -20,6 +20,9 @@ typedef struct dw_head_options {
   uint8_t minor;   /* the client's version: 1.0 is answered as 1.1, but ... */
   bool keep_alive; /* ... gets "Connection: keep-alive" where it is kept */
   dw_slice date;   /* an IMF-fixdate; "" for none */
+  dw_slice coding; /* Content-Encoding; "" for none: then no ranges, either */
+  bool vary;       /* a line more of Vary: Accept-Encoding */
+  bool weaken;     /* a strong ETag becomes a weak one */
 } dw_head_options;
 
 /* Content-Length, Transfer-Encoding and Connection come from the options

@@ -202,7 +202,7 @@ describe("a session", function()
       return coroutine.wrap(function() coroutine.yield(dewar.session.user) end)
     end)()
     assert.are.equal("ada", res.body)
-    assert.is_nil(res.headers.vary)
+    assert.is_nil((res.headers.vary or ""):find "Cookie")
   end)
 
   it("adds Cookie to a Vary that is there, once", function()
