@@ -95,6 +95,10 @@ int dw_request_json(lua_State *L) {
                             "The request's body must be JSON, with "
                             "Content-Type: application/json.");
   }
+  if (json_option(L, "silent") && dw_reader_is_coded(x)) {
+    lua_pushnil(L);
+    return 1;
+  }
   return json_k(L, LUA_OK, (lua_KContext)x);
 }
 
@@ -123,6 +127,7 @@ static int next_chunk(lua_State *L) {
   return chunk_k(L, LUA_OK, (lua_KContext)dw_request_check(L, 1));
 }
 
+/* The bytes as they were sent, whatever Content-Encoding says of them. */
 int dw_request_chunks(lua_State *L) {
   dw_exchange *x = dw_request_check(L, 1);
   dw_reader *r = dw_reader_of(L, x);

@@ -228,6 +228,7 @@ static int multipart(lua_State *L, dw_exchange *x, dw_slice type) {
   if (!request->chunked && request->content_length == 0)
     return push_empty(L, s);
   if (!r->form) {
+    dw_reader_check_coding(L, x);
     if (r->use == DW_READER_NEW) dw_reader_check(L, x);
     if (r->use != DW_READER_WHOLE) dw_reader_begin(L, r, DW_READER_FORM);
     if (dw_form_data_new(&r->form, s->loop, type, &r->limits) < 0)

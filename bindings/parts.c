@@ -243,6 +243,7 @@ int dw_request_parts(lua_State *L) {
     return dw_reader_refuse(L, x, 415,
                             "The request's body must be a form, with "
                             "Content-Type: multipart/form-data.");
+  dw_reader_check_coding(L, x);
   if (r->use == DW_READER_NEW) dw_reader_check(L, x);
   dw_reader_begin(L, r, DW_READER_PARTS);
   if (!r->parts && (request->chunked || request->content_length > 0)) {

@@ -75,6 +75,25 @@ void dw_reader_check(lua_State *L, dw_exchange *x) {
                          "reading the request's body");
 }
 
+bool dw_reader_is_coded(dw_exchange *x) {
+  dw_slice coding = dw_request_header(&x->http.request, "Content-Encoding");
+  return coding.len > 0 &&
+         !dw_slice_equal_nocase(coding, DW_LITERAL("identity"));
+}
+
+/* RFC 9110, 15.5.16: Accept-Encoding says what would do. */
+void dw_reader_check_coding(lua_State *L, dw_exchange *x) {
+  if (!dw_reader_is_coded(x)) return;
+  dw_errors_push(L, ((dw_task *)x->script)->script, dw_error_for_status(415),
+                 "The request's body is encoded (Content-Encoding); it must be "
+                 "sent as it is.");
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "identity");
+  lua_setfield(L, -2, "Accept-Encoding");
+  lua_setfield(L, -2, "headers");
+  lua_error(L);
+}
+
 /* News of the body: for who wants all of it, only the end is news. */
 static void body_cb(dw_exchange *x) {
   dw_reader *r = x->body_data;
@@ -129,6 +148,7 @@ bool dw_reader_push_body(lua_State *L, dw_exchange *x) {
   }
   lua_pop(L, 1);
   if (r->use != DW_READER_NEW) dw_reader_begin(L, r, DW_READER_WHOLE);
+  dw_reader_check_coding(L, x);
   dw_reader_check(L, x);
   if (!b->ended) {
     lua_pop(L, 1);

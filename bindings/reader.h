@@ -38,6 +38,10 @@ int dw_reader_refuse(lua_State *L, dw_exchange *x, int status,
     __attribute__((format(printf, 4, 5)));
 /* Raises why the body will never end, or is not allowed to. */
 void dw_reader_check(lua_State *L, dw_exchange *x);
+/* Whether the body is encoded; raises a 415 if it is: nothing here decodes one,
+ * so that it can't be larger than what was sent. */
+bool dw_reader_is_coded(dw_exchange *x);
+void dw_reader_check_coding(lua_State *L, dw_exchange *x);
 /* Raises unless nobody has begun to read, or it goes on in the same way. */
 void dw_reader_begin(lua_State *L, dw_reader *r, dw_reader_use use);
 /* Raises unless a task may begin to wait for the body here. */

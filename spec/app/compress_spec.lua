@@ -350,6 +350,103 @@ describe("a stream", function()
   end)
 end)
 
+describe("a file", function()
+  local folder
+  before_each(function()
+    folder = process.folder()
+    process.write(folder .. "/small.txt", TEXT)
+    process.write(folder .. "/large.js", LONG)
+    process.write(folder .. "/huge.css", LONG:rep(4))
+  end)
+  after_each(function() os.execute("rm -r " .. folder) end)
+
+  local function fetch(name, headers, method)
+    local app = dewar.app()
+    app:static("/files", folder)
+    if client then client:close() end
+    client = app:test_client()
+    return client:request(method or "GET", "/files/" .. name, { headers = headers })
+  end
+
+  it("is encoded, be it in memory or not", function()
+    for name, text_of in pairs { ["small.txt"] = TEXT, ["large.js"] = LONG, ["huge.css"] = LONG:rep(4) } do
+      for _ = 1, 2 do
+        local res = fetch(name, { accept_encoding = "gzip" })
+        assert.are.equal("gzip", res.headers.content_encoding, name)
+        assert.matches("Accept%-Encoding", res.headers.vary)
+        assert.matches('^W/"', res.headers.etag)
+        assert.is_nil(res.headers.accept_ranges)
+        assert.is_true(text_of == gunzip(res.body), name)
+        assert.is_true(text_of == fetch(name).body, name)
+      end
+      assert.are.equal("gzip", fetch(name, { accept_encoding = "gzip" }, "HEAD").headers.content_encoding)
+    end
+  end)
+
+  it("is known again by its weak tag, and given in parts as it is", function()
+    local etag = fetch("large.js", { accept_encoding = "gzip" }).headers.etag
+    local same = fetch("large.js", { accept_encoding = "gzip", if_none_match = etag })
+    assert.are.same({ 304, etag }, { same.status, same.headers.etag })
+    local part = fetch("large.js", { accept_encoding = "gzip", range = "bytes=0-9" })
+    assert.are.same({ 206, LONG:sub(1, 10) }, { part.status, part.body })
+    assert.is_nil(part.headers.content_encoding)
+  end)
+end)
+
+describe("a request's body that is encoded", function()
+  -- A thousand times as large when it is decoded.
+  local pipe = io.popen("head -c 100000000 /dev/zero | gzip -9", "r")
+  local bomb = pipe:read "a"
+  pipe:close()
+
+  local function post(content_type, read)
+    local app = dewar.app()
+    app:post("/", read)
+    if client then client:close() end
+    client = app:test_client()
+    return client:post("/", { body = bomb, headers = { content_type = content_type, content_encoding = "gzip" } })
+  end
+
+  it("is refused by who would have to decode it", function()
+    for content_type, read in pairs {
+      ["application/json"] = function(req) return req:json() end,
+      ["text/plain"] = function(req) return req:text() end,
+      ["application/octet-stream"] = function(req) return req:body() end,
+      ["application/x-www-form-urlencoded"] = function(req) return req.form.a or "none" end,
+      ["multipart/form-data; boundary=x"] = function(req) return req.form.a or "none" end,
+      ["multipart/form-data; boundary=y"] = function(req) return req:parts()() and "one" or "none" end,
+    } do
+      local res = post(content_type, read)
+      assert.are.equal(415, res.status, content_type)
+      assert.are.equal("identity", res.headers.accept_encoding)
+      assert.matches("must be sent as it is", res.body)
+    end
+  end)
+
+  it("is had as it was sent, piece by piece", function()
+    local res = post("application/json", function(req)
+      local size = 0
+      for piece in req:chunks() do size = size + #piece end
+      return tostring(size)
+    end)
+    assert.are.equal(tostring(#bomb), res.body)
+  end)
+
+  it("is no JSON, silently", function()
+    assert.are.equal("nil", post("application/json", function(req)
+      return tostring(req:json { silent = true })
+    end).body)
+  end)
+
+  it("by identity is not encoded", function()
+    local app = dewar.app()
+    app:post("/", function(req) return req:json() end)
+    client = app:test_client()
+    local res = client:post("/", { json = { 1 }, headers = { content_encoding = "identity" } })
+    assert.are.equal("[1]\n", res.body)
+  end)
+end)
+
 describe("over a socket", function()
   local APP = [[
     local dewar = require "dewar"
