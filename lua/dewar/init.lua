@@ -34,9 +34,9 @@ local dewar = {}
 for name, value in pairs(core) do dewar[name] = value end
 for _, internal in ipairs {
   "adopt_file", "app_new", "client_open", "clock_advance", "clock_virtual", "content_type", "crypto",
-  "debug_counts", "describe_file", "ensure_sync", "environ", "event_stream", "find_file",
-  "has_request", "http_date", "is_error_class", "make_response", "open_file", "plain_text", "read_only", "request_fields",
-  "response_fields", "setenv", "time", "websocket_codec",
+  "debug_counts", "describe_file", "ensure_sync", "environ", "event_stream", "find_file", "has_request",
+  "http_date", "is_error_class", "make_response", "open_file", "plain_text", "read_only",
+  "request_fields", "response_fields", "setenv", "time", "websocket_codec",
 } do
   dewar[internal] = nil
 end
