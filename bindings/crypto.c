@@ -153,6 +153,7 @@ void dw_crypto_open(lua_State *L, dw_script *s) {
                                 {NULL, NULL}};
   lua_newtable(L);
   dw_script_register(L, s, functions);
+  dw_password_open(L, s);
 #ifdef DEWAR_WITH_ZLIB
   lua_pushboolean(L, true);
 #else

@@ -7,5 +7,7 @@
 
 /* Adds the table `crypto` to the module table on top. */
 void dw_crypto_open(lua_State *L, dw_script *s);
+/* Adds derive to the table on top (password.c). */
+void dw_password_open(lua_State *L, dw_script *s);
 
 #endif

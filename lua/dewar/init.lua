@@ -17,6 +17,7 @@ local markup = require "dewar.markup"
 local middleware = require "dewar.middleware"
 local nonce = require "dewar.nonce"
 local options = require "dewar.options"
+local password = require "dewar.password"
 local Scaffold = require "dewar.scaffold"
 local signals = require "dewar.signals"
 local sse = require "dewar.sse"
@@ -104,6 +105,14 @@ dewar.get_flashed_messages = flash.get_flashed_messages
 --- it leads to another folder. It may be empty.
 ---@type fun(name: string): string
 dewar.secure_filename = filename.secure
+
+--- A hash to be stored in the place of a password, as Werkzeug makes it; waits.
+---@type async fun(password: string, method?: string): string
+dewar.generate_password_hash = password.generate
+
+--- Whether a password is the one that a hash was made of; waits.
+---@type async fun(hash: string, password: string): boolean
+dewar.check_password_hash = password.check
 
 --- Every live task and what it is doing, by age; as a string, a tree of them.
 ---@return dewar.TaskInfo[]
