@@ -195,6 +195,15 @@ static int client_head(lua_State *L) {
   return await(L, c, DW_WANT_HEAD, head_k);
 }
 
+/* trailers() -> those of the answer that was read to its end */
+static int client_trailers(lua_State *L) {
+  dw_lua_client *c = check(L);
+  const dw_answer *answer = c->tie ? &c->tie->client->answer : NULL;
+  dw_values_push_headers(L, c->script, answer ? answer->trailers : NULL,
+                         answer ? answer->ntrailers : 0);
+  return 1;
+}
+
 /* Pushes what has come and makes room for more. */
 static void push_data(lua_State *L, dw_lua_client *c) {
   lua_pushlstring(L, c->data.ptr ? c->data.ptr : "", c->data.len);
@@ -331,14 +340,21 @@ static int client_tostring(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {
-    {"start", client_start},     {"write", client_write},
-    {"finish", client_finish},   {"head", client_head},
-    {"read", client_read},       {"read_all", client_read_all},
-    {"outcome", client_outcome}, {"reusable", client_reusable},
-    {"send", client_send},       {"shutdown", client_shutdown},
-    {"receive", client_receive}, {"close", client_close},
-    {"drop", client_drop},       {NULL, NULL}};
+static const luaL_Reg methods[] = {{"start", client_start},
+                                   {"write", client_write},
+                                   {"finish", client_finish},
+                                   {"head", client_head},
+                                   {"trailers", client_trailers},
+                                   {"read", client_read},
+                                   {"read_all", client_read_all},
+                                   {"outcome", client_outcome},
+                                   {"reusable", client_reusable},
+                                   {"send", client_send},
+                                   {"shutdown", client_shutdown},
+                                   {"receive", client_receive},
+                                   {"close", client_close},
+                                   {"drop", client_drop},
+                                   {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {
     {"__gc", client_gc}, {"__tostring", client_tostring}, {NULL, NULL}};

@@ -100,6 +100,16 @@ static void get_headers(lua_State *L, dw_exchange *x) {
                          x->http.request.nheaders);
 }
 
+/* Not before all that they come behind was read. */
+static void get_trailers(lua_State *L, dw_exchange *x) {
+  dw_task *t = x->script;
+  const dw_body *b = &x->http.body;
+  if (!b->ended || b->data.len > 0)
+    dw_misuse(L, "the trailers come behind the body; read that first");
+  dw_values_push_headers(L, t->script, x->http.request.trailers,
+                         x->http.request.ntrailers);
+}
+
 static void get_remote_addr(lua_State *L, dw_exchange *x) {
   if (x->remote.len > 0) {
     push_slice(L, x->remote);
@@ -250,6 +260,7 @@ const dw_request_field dw_request_fields[] = {
     {"query_string", get_query_string, false},
     {"args", get_args, true},
     {"headers", get_headers, true},
+    {"trailers", get_trailers, true},
     {"cookies", get_cookies, true},
     {"remote_addr", get_remote_addr, false},
     {"content_type", get_content_type, false},
@@ -291,6 +302,7 @@ const char *const dw_request_names[] = {"method",
                                         "query_string",
                                         "args",
                                         "headers",
+                                        "trailers",
                                         "cookies",
                                         "remote_addr",
                                         "content_type",

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "bindings/errors.h"
+#include "bindings/headers.h"
 #include "bindings/response.h"
 #include "bindings/task_private.h"
 
@@ -132,17 +133,42 @@ static int stream_write(lua_State *L) {
   return dw_stream_written(L, x);
 }
 
+/* The function has given trailers. The head is gone, so what was to be in it
+ * makes room for them. */
+static void set_trailers(lua_State *L, dw_exchange *x) {
+  dw_headers *h = &x->plain.headers;
+  dw_headers_deinit(h);
+  dw_headers_from_table(L, lua_gettop(L), h);
+  for (uint32_t i = 0; i < h->count; i++)
+    if (!dw_header_may_trail(h->items[i].name))
+      luaL_error(
+          L, "%s can't be a trailer; it goes into the response's headers",
+          lua_pushlstring(L, h->items[i].name.ptr, h->items[i].name.len));
+  if (dw_reply_trails(&x->http)) x->http.trailers = h;
+}
+
 static int pushed_end(lua_State *L, int status, lua_KContext ctx) {
-  (void)L;
+  dw_exchange *x = (dw_exchange *)ctx;
   (void)status;
-  ((dw_exchange *)ctx)->called = DW_PASS;
+  lua_settop(L, 3);
+  if (lua_istable(L, -1))
+    set_trailers(L, x);
+  else if (!lua_isnil(L, -1))
+    luaL_error(L,
+               "the function of a stream returned a %s; its pieces go to "
+               "write, and it returns nothing or a table of trailers",
+               luaL_typename(L, -1));
+  x->called = DW_PASS;
   return 0;
 }
 
 /* An async function has begun: the stream ends when it does. */
 static int pushed_k(lua_State *L, int status, lua_KContext ctx) {
-  if (dw_is_awaitable(L, -1))
-    return dw_await(L, lua_gettop(L), -1, pushed_end, ctx);
+  if (dw_is_awaitable(L, -1)) {
+    lua_replace(L, 2); /* so that what is above is its first result */
+    lua_settop(L, 2);
+    return dw_await(L, 2, -1, pushed_end, ctx);
+  }
   return pushed_end(L, status, ctx);
 }
 

@@ -169,12 +169,14 @@ local function exchange(client, conn, request, stream)
       conn = conn,
       finish = function()
         client:_check(conn)
+        answer.trailers = conn:trailers()
         client:_release(conn)
       end,
     })
   end
   answer.body = conn:read_all()
   client:_check(conn)
+  answer.trailers = conn:trailers()
   guard.conn = nil
   client:_release(conn)
   return response.response(answer)

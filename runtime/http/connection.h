@@ -68,6 +68,7 @@ struct dw_transaction {
   uint64_t taken;  /* body bytes, before they were encoded */
   uint64_t sent;   /* body bytes given to the connection */
   uint64_t skip;   /* of a ranged stream, before the first that is sent */
+  const dw_headers *trailers; /* sent behind the last chunk; borrowed */
   dw_transfer *transfer; /* of a file: reply_file.c's own */
   size_t block_size;     /* of the memory that begins with it */
   /* How the answer differs from its response: set before it is sent. */
@@ -200,6 +201,9 @@ bool dw_reply_full(dw_transaction *t);
 static inline bool dw_reply_sated(const dw_transaction *t) {
   return t->ranged && t->sent == t->length;
 }
+/* Whether trailers can be sent behind a streamed answer, which then are set in
+ * t->trailers: it has chunks, and the client wants them (RFC 9110, 6.5.1). */
+bool dw_reply_trails(dw_transaction *t);
 int dw_reply_finish(dw_transaction *t); /* 0 or DEWAR_EMISUSE: too short */
 /* Cuts the answer off: the connection will close so that the client can tell
  * (RFC 9112, 8). */

@@ -162,6 +162,41 @@ const dw_header *dw_headers_find(const dw_headers *h, dw_slice name) {
 
 /* --- Lists of tokens -------------------------------------------------------*/
 
+bool dw_header_may_trail(dw_slice name) {
+  static const char *const refused[] = {"Age",
+                                        "Authorization",
+                                        "Cache-Control",
+                                        "Connection",
+                                        "Content-Encoding",
+                                        "Content-Length",
+                                        "Content-Range",
+                                        "Content-Type",
+                                        "Cookie",
+                                        "Date",
+                                        "Expect",
+                                        "Expires",
+                                        "Host",
+                                        "Keep-Alive",
+                                        "Location",
+                                        "Max-Forwards",
+                                        "Pragma",
+                                        "Proxy-Authenticate",
+                                        "Proxy-Authorization",
+                                        "Range",
+                                        "Retry-After",
+                                        "Set-Cookie",
+                                        "TE",
+                                        "Trailer",
+                                        "Transfer-Encoding",
+                                        "Upgrade",
+                                        "Vary",
+                                        "WWW-Authenticate"};
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+    if (dw_slice_equal_nocase(name, dw_slice_str(refused[i]))) return false;
+  return name.len < 3 ||
+         !dw_slice_equal_nocase(dw_slice_of(name.ptr, 3), DW_LITERAL("If-"));
+}
+
 /* Takes the next element of a comma-separated list off *rest, trimmed. */
 bool dw_list_next(dw_slice *rest, dw_slice *element) {
   if (!rest->ptr) return false;

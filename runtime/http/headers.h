@@ -26,6 +26,10 @@ bool dw_header_join(const dw_header *list, size_t n, dw_slice name,
  * elements too. false: there is none left. Quoted strings are not looked at. */
 bool dw_list_next(dw_slice *rest, dw_slice *element);
 
+/* Whether a field may come behind a body: not what frames a message, routes it,
+ * controls or authenticates, or says what the content is (RFC 9110, 6.5.1). */
+bool dw_header_may_trail(dw_slice name);
+
 /* The owned list. Slices that are read from it are borrowed until it changes.
  * Common names ("Content-Type"...) and small lists must be cheap. */
 typedef struct dw_headers {

@@ -251,6 +251,14 @@ bool dw_reply_full(dw_transaction *t) {
   return true;
 }
 
+bool dw_reply_trails(dw_transaction *t) {
+  if (t->framing != DW_FRAMING_CHUNKED || t->bodiless) return false;
+  dw_slice list = dw_request_header(&t->request, "TE");
+  for (dw_slice token; dw_list_next(&list, &token);)
+    if (dw_slice_equal_nocase(token, DW_LITERAL("trailers"))) return true;
+  return false;
+}
+
 int dw_reply_finish(dw_transaction *t) {
   dw_connection *c = t->connection;
   if (t->reply != DW_REPLY_STREAM) return DEWAR_EMISUSE;
@@ -266,7 +274,7 @@ int dw_reply_finish(dw_transaction *t) {
   t->reply = DW_REPLY_DONE;
   if (closed) return 0;
   if (t->framing == DW_FRAMING_CHUNKED && !t->bodiless &&
-      dw_writer_last_chunk(&c->out) < 0)
+      dw_writer_last_chunk(&c->out, t->trailers) < 0)
     dw_reply_cut(t);
   else if (!c->processing || c->out.len > GATHER_MAX)
     dw_connection_flush(c);

@@ -218,6 +218,17 @@ int dw_writer_chunk(dw_buffer *out, dw_slice bytes) {
   return 0;
 }
 
-int dw_writer_last_chunk(dw_buffer *out) {
-  return dw_buffer_append(out, "0\r\n\r\n", 5);
+int dw_writer_last_chunk(dw_buffer *out, const dw_headers *trailers) {
+  size_t size = 5;
+  uint32_t count = trailers ? trailers->count : 0;
+  for (uint32_t i = 0; i < count; i++)
+    size += trailers->items[i].name.len + trailers->items[i].value.len + 4;
+  int err = dw_buffer_reserve(out, size);
+  if (err < 0) return err;
+  char *at = PUT(out->ptr + out->len, "0\r\n");
+  for (uint32_t i = 0; i < count; i++)
+    at = put_field(at, trailers->items[i].name, trailers->items[i].value);
+  at = PUT(at, "\r\n");
+  out->len = (size_t)(at - out->ptr);
+  return 0;
 }

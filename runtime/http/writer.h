@@ -34,6 +34,7 @@ int dw_writer_head(dw_buffer *out, const dw_response *response,
 int dw_writer_chunk(dw_buffer *out, dw_slice bytes); /* "" appends nothing */
 /* The framing around a chunk that is sent without being copied: its line. */
 int dw_writer_chunk_line(dw_buffer *out, size_t len);
-int dw_writer_last_chunk(dw_buffer *out);
+/* With trailers behind it, unless that is NULL. */
+int dw_writer_last_chunk(dw_buffer *out, const dw_headers *trailers);
 
 #endif

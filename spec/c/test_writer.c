@@ -198,7 +198,7 @@ TEST(writes_chunks) {
   CHECK_INT(dw_writer_chunk(&out, L("hello")), 0);
   CHECK_INT(dw_writer_chunk(&out, L("")), 0);
   CHECK_INT(dw_writer_chunk(&out, L("0123456789abcdef")), 0);
-  CHECK_INT(dw_writer_last_chunk(&out), 0);
+  CHECK_INT(dw_writer_last_chunk(&out, NULL), 0);
   CHECK_SLICE(dw_buffer_slice(&out),
               "5\r\nhello\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n");
   out.len = 0;

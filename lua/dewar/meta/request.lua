@@ -29,6 +29,7 @@
 ---@field content_type string? with its parameters
 ---@field content_length integer? nil where none was sent
 ---@field user_agent string?
+---@field trailers dewar.RequestHeaders what came behind a body in chunks, once that was read
 ---@field last_event_id string? of the last event that an EventSource had before it came again
 ---What the Authorization header says: `type` in lower case, then `username` and
 ---`password` of Basic, or the `token` of any other; nil without one that makes sense.

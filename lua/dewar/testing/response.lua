@@ -10,6 +10,7 @@ local M = {}
 ---@field status integer
 ---@field reason string "OK"
 ---@field headers table index for one, call for all; `_` reads as `-`
+---@field trailers table what came behind a body in chunks, as headers
 ---@field body string
 ---@field text string the same
 ---@field history dewar.TestResponse[] the redirects that led here
@@ -42,6 +43,7 @@ end
 ---@field status integer
 ---@field reason string
 ---@field headers table
+---@field trailers? table once the body was read to its end
 ---@field history dewar.TestResponse[]
 local Part = {}
 Part.__index = Part
