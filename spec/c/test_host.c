@@ -336,13 +336,14 @@ static bool live(const char *app, size_t fail_at, bool fail_after) {
   return reached;
 }
 
-enum { FIRST = 1000, STRIDE = 7 };
+enum { FIRST = 1000, ROUNDS = 300 };
 
 /* Loading Dewar's Lua files is thousands of allocations alike: of those behind
- * the first ones every seventh fails, in the second round others. */
+ * the first ones so many fail, in the second round others. */
 static size_t next_failure(size_t n, bool after) {
-  if (n < FIRST || n + STRIDE >= loaded) return n + 1;
-  return n == FIRST && after ? n + STRIDE / 2 : n + STRIDE;
+  size_t stride = loaded > FIRST ? (loaded - FIRST) / ROUNDS + 1 : 1;
+  if (n < FIRST || n + stride >= loaded) return n + 1;
+  return n == FIRST && after ? n + (stride + 1) / 2 : n + stride;
 }
 
 static void live_with_every_failure(const char *app) {
