@@ -39,7 +39,7 @@ static dw_verdict match(dw_exchange *x) {
                           .host = r->host,
                           .raw_path = r->raw_path,
                           .query = r->query};
-  if (!dw_hosts_trust(&x->app->hosts, r->host))
+  if (x->app->hosts.names && !dw_hosts_trust(&x->app->hosts, r->host))
     return dw_exchange_fail(x, 400, "This host is none of ours.");
   if (r->asterisk) {
     x->match.kind = DW_MATCH_OPTIONS;
