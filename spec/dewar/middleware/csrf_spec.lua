@@ -140,6 +140,15 @@ describe("csrf", function()
     refused("missing", client:post("/change", { headers = { ["X-CSRF-Token"] = token } }))
   end)
 
+  it("finds the token in a form with files", function()
+    use()
+    local token = client:get("/token").body
+    local photo = { photo = { filename = "a.png", content = "x", content_type = "image/png" } }
+    local res = client:post("/change", { form = { csrf_token = token }, files = photo })
+    assert.are.equal("changed by POST", res.body)
+    refused("missing", client:post("/change", { form = { other = token }, files = photo }))
+  end)
+
   it("runs where it was used among the hooks before a request", function()
     local app = dewar.app { config = { SECRET_KEY = "spec" } }
     local order = {}

@@ -51,6 +51,15 @@ describe("method_override", function()
     assert.are.equal("POST", answer({ form = true }, { form = { other = "PUT" } }).body)
   end)
 
+  it("goes by a field of a form with files, too", function()
+    local app = dewar.app()
+    app:use(middleware.method_override { form = true })
+    app:put("/", function(req) return req.files.photo:read() end)
+    local client <close> = app:test_client()
+    local files = { photo = { filename = "a.png", content = "pixels" } }
+    assert.are.equal("pixels", client:post("/", { form = { _method = "PUT" }, files = files }).body)
+  end)
+
   it("leaves the form to the view", function()
     local app = dewar.app()
     app:use(middleware.method_override { form = true })
