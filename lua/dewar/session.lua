@@ -73,15 +73,6 @@ local function cookie_options(config)
   }
 end
 
---- The answer is another one for another cookie.
-local function vary_by_cookie(res)
-  local vary = res.headers.vary
-  for name in (vary or ""):gmatch "[^,%s]+" do
-    if name == "*" or name:lower() == "cookie" then return end
-  end
-  res.headers.vary = vary and vary ~= "" and vary .. ", Cookie" or "Cookie"
-end
-
 --- The session's text, whose keys and form are always the same for the same
 --- values.
 local function text_of(session, config)
@@ -122,7 +113,7 @@ M.cookies = {
 
   save = function(app, _, session, res)
     local config, was = app.config, opened[session]
-    vary_by_cookie(res)
+    res.vary:add "Cookie"
     if next(session) == nil then
       if was then res:delete_cookie(config.SESSION_COOKIE_NAME, cookie_options(config)) end
       return

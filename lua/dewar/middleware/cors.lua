@@ -5,7 +5,6 @@
 local core = require "dewar.core"
 local options = require "dewar.options"
 local origins = require "dewar.origins"
-local vary = require "dewar.vary"
 local views = require "dewar.views"
 
 local OPTIONS = { "origins", "methods", "headers", "credentials", "max_age", "expose", "paths" }
@@ -83,7 +82,7 @@ end
 --- Adds what goes for both kinds of answers; whether the origin is allowed.
 local function share(rules, req, res)
   local origin = req.headers.Origin
-  if not rules.any then vary.add(res, "Origin") end
+  if not rules.any then res.vary:add "Origin" end
   local answer = origin and allowed(rules, req, origin)
   if not answer then return false end
   res.headers["Access-Control-Allow-Origin"] = answer
@@ -98,8 +97,7 @@ end
 
 local function preflight(rules, req)
   local res = core.response("", 204)
-  vary.add(res, "Access-Control-Request-Method")
-  vary.add(res, "Access-Control-Request-Headers")
+  res.vary:add("Access-Control-Request-Method", "Access-Control-Request-Headers")
   if not share(rules, req, res) then return res end
   res.headers["Access-Control-Allow-Methods"] = rules.methods
   res.headers["Access-Control-Allow-Headers"] = rules.headers or req.headers["Access-Control-Request-Headers"]
