@@ -41,10 +41,14 @@ void dw_app_activate(lua_State *L, int index) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, a);
 }
 
+static bool is_active(const dw_lua_app *a) {
+  return a->tasks + a->services > 0 || !dw_server_idle(a->server);
+}
+
 /* The refs table holds the userdata, so it's enough to let go of that. Setting
  * an existing key to nil raises nothing. */
 void dw_app_deactivate(lua_State *L, dw_lua_app *a) {
-  if (!a->server || a->tasks > 0 || !dw_server_idle(a->server)) return;
+  if (!a->server || is_active(a)) return;
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, a);
 }
@@ -63,6 +67,7 @@ static int app_new(lua_State *L) {
   a->script = s;
   a->refs = DW_REF_COUNT;
   dw_list_init(&a->node);
+  dw_list_init(&a->drained);
   luaL_setmetatable(L, DW_APP_TYPE);
   lua_createtable(L, 16, 0);
   lua_pushvalue(L, 1);
@@ -93,8 +98,7 @@ static void close_app(dw_lua_app *a) {
 /* Only idle apps are collected, but for a Lua state that is being closed. */
 static int app_gc(lua_State *L) {
   dw_lua_app *a = luaL_checkudata(L, 1, DW_APP_TYPE);
-  bool active = a->server && (a->tasks > 0 || !dw_server_idle(a->server));
-  if (active) dw_script_shutdown(a->script);
+  if (a->server && is_active(a)) dw_script_shutdown(a->script);
   close_app(a);
   return 0;
 }
@@ -479,6 +483,22 @@ static int is_listening(lua_State *L) {
   return 1;
 }
 
+/* hold(): clients wait in line until admit(). */
+static int hold(lua_State *L) {
+  dw_server_hold(dw_app_check(L, 1)->server);
+  return 0;
+}
+
+static int admit(lua_State *L) {
+  dw_server_admit(dw_app_check(L, 1)->server);
+  return 0;
+}
+
+static int is_stopping(lua_State *L) {
+  lua_pushboolean(L, dw_app_check(L, 1)->server->stopping);
+  return 1;
+}
+
 static int stop(lua_State *L) {
   dw_lua_app *a = dw_app_check(L, 1);
   dw_server_stop(a->server);
@@ -511,10 +531,18 @@ void dw_app_open(lua_State *L, dw_script *s) {
       {"trusts", dw_app_trusts},
       {"frozen", frozen},
       {"background", dw_app_background},
+      {"service", dw_app_service},
+      {"end_service", dw_app_end_service},
+      {"drain", dw_app_drain},
+      {"cancel_background", dw_app_cancel_background},
       {"listen", app_listen},
       {"listen_unix", app_listen_unix},
       {"listen_fd", app_listen_fd},
       {"is_listening", is_listening},
+      {"hold", hold},
+      {"admit", admit},
+      {"is_stopping", is_stopping},
+      {"watch", dw_app_watch},
       {"serve", dw_app_serve},
       {"stop", stop},
       {NULL, NULL}};

@@ -17,6 +17,8 @@ typedef struct dw_lua_app {
   dw_list node;      /* of the script */
   int refs;          /* functions in the refs table */
   unsigned tasks;    /* background tasks, which keep it active */
+  unsigned services; /* as does its service */
+  dw_list drained;   /* who waits for the end of all background tasks */
   bool debug;        /* DEBUG */
   bool cpu_limited; /* CPU_LIMIT has been set */
   bool empty_array;  /* JSON_EMPTY_TABLE = "array" */
@@ -60,16 +62,23 @@ int dw_app_trusts(lua_State *L);
  * compression (app_compress.c); raises where that is none. */
 bool dw_app_configure_compression(lua_State *L, dw_lua_app *a,
                                   const char *name);
-/* core:background(f, ...) (background.c): a task of the app, not of a request. */
+/* Methods of the core (background.c): tasks of the app, not of a request. */
 int dw_app_background(lua_State *L);
-void dw_background_open(lua_State *L, dw_script *s);
+int dw_app_service(lua_State *L);
+int dw_app_end_service(lua_State *L);
+int dw_app_drain(lua_State *L);
+int dw_app_cancel_background(lua_State *L);
 /* Adds environ (environ.c), which app.config reads. */
 void dw_environ_open(lua_State *L, dw_script *s);
 /* Adds escape and plain_text (escape.c). */
 void dw_escape_open(lua_State *L, dw_script *s);
-/* core:serve([signals [, worker]]) (serve.c): turns the loop until the app has
- * been stopped; with signals, SIGINT and SIGTERM stop it; a worker only the
- * latter. */
+/* core:serve() (serve.c): turns the loop until the app has been stopped and its
+ * requests are over. */
 int dw_app_serve(lua_State *L);
+/* core:watch(on_stop, on_dump [, worker]) (signals.c): until the result is
+ * closed, SIGINT and SIGTERM stop the app, a worker's only the latter, and
+ * SIGUSR1 logs what on_dump returns. */
+int dw_app_watch(lua_State *L);
+void dw_watch_open(lua_State *L, dw_script *s);
 
 #endif

@@ -203,4 +203,5 @@ void dw_task_functions(lua_State *L, dw_script *s) {
   dw_gather_functions(L, s);
   dw_group_functions(L, s);
   dw_task_list_functions(L, s);
+  dw_attempt_functions(L, s);
 }

@@ -1,63 +1,92 @@
 /* SPDX-License-Identifier: MIT */
-/* Background tasks: they outlive the request that starts them, and keep their
- * app active until they end, in whatever way. Thread: the loop's. */
+/* Tasks of an app that belong to no request, and keep it active until they end,
+ * in whatever way: background tasks, which its stopping waits for, and the
+ * service, which is there from its start to its end (lua/dewar/lifespan.lua).
+ * Thread: the loop's. */
 #include "bindings/app.h"
-#include "bindings/task.h"
+#include "bindings/task_private.h"
 
-#define HOLD_TYPE "dewar.background"
-
-/* An argument of the task, and closed by its coroutine's end; where it never
- * starts, the collector comes for both. */
-typedef struct hold {
-  dw_lua_app *app; /* NULL: released */
-} hold;
-
-static int hold_release(lua_State *L) {
-  hold *h = luaL_checkudata(L, 1, HOLD_TYPE);
-  dw_lua_app *a = h->app;
-  if (!a) return 0;
-  h->app = NULL;
-  a->tasks--;
-  dw_app_deactivate(L, a);
-  return 0;
+/* Who waits for the end of all background tasks. */
+static void tell_drained(dw_lua_app *a) {
+  for (dw_list *node; (node = dw_list_shift(&a->drained));)
+    dw_wake_up(DW_CONTAINER(node, dw_waiter, node)->wake);
 }
 
-static int background_k(lua_State *L, int status, lua_KContext ctx) {
-  (void)status, (void)ctx;
-  return lua_gettop(L) - 2;
+static void background_ended_cb(dw_task *t, dw_run run) {
+  dw_lua_app *a = t->owner;
+  (void)run;
+  if (--a->tasks == 0) tell_drained(a);
+  dw_app_deactivate(t->co, a);
 }
 
-/* core, hold, function, arguments. The error of the function goes through, so
- * that its traceback is there. */
-static int background_main(lua_State *L) {
-  lua_toclose(L, 2);
-  lua_callk(L, lua_gettop(L) - 3, LUA_MULTRET, 0, background_k);
-  return background_k(L, LUA_OK, 0);
+static void service_ended_cb(dw_task *t, dw_run run) {
+  dw_lua_app *a = t->owner;
+  (void)run;
+  a->services--;
+  dw_app_deactivate(t->co, a);
+}
+
+/* core, function, arguments: leaves the task's object in place of the latter.
+ */
+static dw_task *spawn_for_app(lua_State *L, dw_lua_app *a, dw_task *parent) {
+  dw_context context = {NULL, a};
+  dw_app_activate(L, 1);
+  dw_spawn(L, a->script, lua_gettop(L) - 2, parent, &context);
+  dw_task *t = dw_task_object_test(L, -1)->task;
+  t->owner = a;
+  return t;
 }
 
 /* core:background(f, ...) -> task */
 int dw_app_background(lua_State *L) {
   dw_lua_app *a = dw_app_check(L, 1);
-  dw_context context = {NULL, a};
-  hold *h = lua_newuserdatauv(L, sizeof *h, 0);
-  h->app = NULL;
-  luaL_setmetatable(L, HOLD_TYPE);
-  lua_insert(L, 2);
-  dw_app_activate(L, 1);
+  dw_task *t = spawn_for_app(L, a, NULL);
+  t->resumed_cb = background_ended_cb;
   a->tasks++;
-  h->app = a;
-  lua_pushcfunction(L, background_main);
-  lua_insert(L, 1);
-  dw_spawn(L, a->script, lua_gettop(L) - 1, NULL, &context);
   return 1;
 }
 
-void dw_background_open(lua_State *L, dw_script *s) {
-  (void)s;
-  luaL_newmetatable(L, HOLD_TYPE);
-  lua_pushcfunction(L, hold_release);
-  lua_setfield(L, -2, "__close");
-  lua_pushcfunction(L, hold_release);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
+/* core:service(f, ...) -> task, whose end nobody waits for who stops, until it
+ * has called end_service */
+int dw_app_service(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  dw_task *t = spawn_for_app(L, a, a->script->root);
+  t->resumed_cb = service_ended_cb;
+  t->service = true;
+  a->services++;
+  return 1;
+}
+
+/* core:end_service(): from now on the running task is one like any other. */
+int dw_app_end_service(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  if (a->script->current) a->script->current->service = false;
+  return 0;
+}
+
+static int drained_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)L, (void)status, (void)ctx;
+  return 0;
+}
+
+/* core:drain([seconds]): waits until no background task runs. */
+int dw_app_drain(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  double seconds = dw_opt_seconds(L, 2, "drain");
+  if (a->tasks == 0) return 0;
+  dw_wake wake = dw_wait_begin(L, a->script, NULL, NULL);
+  dw_wait_name(wake, "background tasks");
+  dw_waiter_join(&a->drained, wake);
+  return dw_wait(L, wake, seconds, drained_k, 0);
+}
+
+/* core:cancel_background() */
+int dw_app_cancel_background(lua_State *L) {
+  dw_lua_app *a = dw_app_check(L, 1);
+  const dw_list *all = &a->script->root->children;
+  for (dw_list *n = all->next; n != all; n = n->next) {
+    dw_task *t = DW_CONTAINER(n, dw_task, sibling);
+    if (t->background && t->context.app == a) dw_task_cancel(t, false);
+  }
+  return 0;
 }

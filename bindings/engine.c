@@ -140,7 +140,7 @@ void dw_engine_cancel(dw_script *s) {
   dw_list *children = &s->root->children;
   for (dw_list *n = children->next; n != children; n = n->next) {
     dw_task *t = DW_CONTAINER(n, dw_task, sibling);
-    if (!t->stage) dw_task_cancel(t, false);
+    if (!t->stage && !t->service) dw_task_cancel(t, false);
   }
 }
 
@@ -151,5 +151,46 @@ bool dw_engine_idle(const dw_script *s) {
 }
 
 bool dw_engine_done(const dw_script *s) {
-  return dw_engine_idle(s) && dw_tasks_count(s) == 0;
+  if (!dw_engine_idle(s)) return false;
+  if (!s->root) return true;
+  const dw_list *children = &s->root->children;
+  for (const dw_list *n = children->next; n != children; n = n->next)
+    if (!DW_CONTAINER(n, dw_task, sibling)->service) return false;
+  return true;
+}
+
+/* --- Starting and ending ---------------------------------------------------*/
+
+typedef struct phase {
+  dw_script *script;
+  const char *method; /* of the Lua app */
+  bool at_once;
+} phase;
+
+static int call_method(lua_State *L) {
+  const phase *p = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, p->script->loaded);
+  lua_getfield(L, -1, p->method);
+  lua_insert(L, -2);
+  lua_pushboolean(L, p->at_once);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+static int call_phase(dw_script *s, const char *method, bool at_once) {
+  lua_State *L = s->L;
+  phase p = {s, method, at_once};
+  if (s->loaded == LUA_NOREF) return 0;
+  if (!lua_checkstack(L, LUA_MINSTACK))
+    return dw_runtime_fail_code(s->runtime, UV_ENOMEM, "the loaded app");
+  lua_pushcfunction(L, call_method);
+  lua_pushlightuserdata(L, &p);
+  int status = lua_pcall(L, 1, 0, 0);
+  return status == LUA_OK ? 0 : dw_engine_failed(s->runtime, L, status);
+}
+
+int dw_engine_start(dw_script *s) { return call_phase(s, "_start_up", false); }
+
+int dw_engine_finish(dw_script *s, bool at_once) {
+  return call_phase(s, "_shut_down", at_once);
 }

@@ -52,7 +52,7 @@ static void open_parts(lua_State *L, dw_script *s) {
   dw_request_open(L, s);
   dw_context_open(L, s);
   dw_app_open(L, s);
-  dw_background_open(L, s);
+  dw_watch_open(L, s);
   dw_environ_open(L, s);
   dw_crypto_open(L, s);
   dw_escape_open(L, s);

@@ -81,6 +81,7 @@ static void finish(dw_task *t) {
     dw_task *parent = t->parent;
     lua_settop(t->co, t->values > 0 ? t->values : 0); /* no mark */
     dw_task_object_settle(t);
+    if (t->resumed_cb) t->resumed_cb(t, DW_RUN_DONE);
     dw_task_give_back(t);
     if (!dw_list_empty(&parent->children)) return;
     t = parent->phase == DW_PHASE_ENDING ? parent : NULL;

@@ -68,19 +68,20 @@ struct dw_task {
   dw_script *script;
   lua_State *co;
   dw_context context;
-  void *owner; /* of a stage task: set by who opened it */
-  /* A stage that had waited has ended; called from the drain, not from within
-   * dw_task_run. */
+  void *owner; /* set by who made it */
+  /* A stage that had waited has ended: called from the drain, not from within
+   * dw_task_run. Or a spawned task has: it is there to be looked at, never
+   * raises. */
   void (*resumed_cb)(dw_task *t, dw_run run);
-  uint64_t
-      id;   /* counted from 1 on; a struct that is used again has a new one */
-  int slot; /* base of its anchors */
+  uint64_t id;     /* counted from 1 on, anew each time it is taken */
+  int slot;        /* base of its anchors */
   uint32_t filled; /* which of them hold something, a bit each */
   dw_task_status status;
   /* Private from here on: see task_private.h. */
   uint8_t phase;
   bool stage;      /* from dw_task_open, not spawned */
   bool background; /* an error is logged at once if nobody awaits it then */
+  bool service; /* dw_engine_cancel spares it, and nobody waits for its end */
   bool cancelled, timed_out;
   bool told;         /* of its cancellation, by dewar.Cancelled */
   bool killed;       /* has swallowed too many cancellations: to be closed */

@@ -344,6 +344,8 @@ bool dw_is_plain_table(lua_State *L, int index);
 /* Pushes where the function of a live task is defined, or what it is called; or
  * nil (task_list.c). */
 void dw_task_push_function(lua_State *L, dw_task *t);
+/* attempt (attempt.c). */
+void dw_attempt_functions(lua_State *L, dw_script *s);
 /* tasks (task_list.c). */
 void dw_task_list_functions(lua_State *L, dw_script *s);
 /* queue (queue.c). */

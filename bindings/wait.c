@@ -26,7 +26,8 @@ double dw_opt_seconds(lua_State *L, int index, const char *what) {
 
 void dw_start_seconds(dw_loop *loop, dw_timer *timer, double seconds) {
   const double longest = 9007199254740992.0; /* 2^53 ms; infinity is more */
-  double ms = ceil(seconds * 1000);
+  /* A difference of two times may be off by its last digit. */
+  double ms = ceil(seconds * 1000 - 1e-6);
   if (ms < longest) dw_timer_start(loop, timer, (uint64_t)ms);
 }
 

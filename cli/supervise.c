@@ -23,9 +23,9 @@
 #define TYPE "dewar.supervisor"
 #define WORKER_VARIABLE "DEWAR_WORKER"
 
-enum { SIGNALS = 3 };
-static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
-static const char *const names[SIGNALS] = {"INT", "TERM", "HUP"};
+enum { SIGNALS = 4 };
+static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+static const char *const names[SIGNALS] = {"INT", "TERM", "HUP", "USR1"};
 
 typedef enum event_kind { LINE, READY, END, SIGNAL, CHANGE, IDLE } event_kind;
 
@@ -228,6 +228,13 @@ static int stop(lua_State *L) {
   return 0;
 }
 
+/* supervisor:dump(): asks those that serve what they are doing. */
+static int dump(lua_State *L) {
+  supervisor *s = check(L);
+  if (s->core) dw_supervisor_signal(s->core, SIGUSR1);
+  return 0;
+}
+
 /* supervisor:watch(path) -> true, or nil and why not */
 static int watch(lua_State *L) {
   supervisor *s = check(L);
@@ -379,12 +386,10 @@ void dw_supervise_open(lua_State *L, dw_script *s, char **args) {
                                        {"worker", worker},
                                        {"tell", tell},
                                        {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"reload", reload},
-                                     {"stop", stop},
-                                     {"watch", watch},
-                                     {"next", next},
-                                     {"close", supervisor_close},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"reload", reload}, {"stop", stop}, {"dump", dump},
+      {"watch", watch},   {"next", next}, {"close", supervisor_close},
+      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
       {"__close", supervisor_close}, {"__gc", supervisor_close}, {NULL, NULL}};
   dw_script_type(L, s, TYPE, methods, metamethods);

@@ -164,11 +164,12 @@ DEWAR_API void dewar_options_init(dewar_options *options);
 DEWAR_API int dewar_new(dewar_runtime **out, const dewar_options *options);
 
 /* Ends everything and gives it back. What was posted is run; what still runs is
- * cancelled, and its teardown awaited, for which the loop is turned; then
- * listening sockets are closed, and all memory is freed. NULL is a no-op.
- * DEWAR_EREENTRY, and nothing has happened: from inside a callback of this
- * runtime, or from a Lua function of a script that is being loaded. (A host
- * that runs its own loop doesn't call it from any callback of that loop.)
+ * cancelled, and its teardown awaited, for which the loop is turned; the app
+ * has its end (see dewar_run), unless it had it before, and its errors are
+ * logged; then listening sockets are closed, and all memory is freed. NULL is a
+ * no-op. DEWAR_EREENTRY, and nothing has happened: from inside a callback of
+ * this runtime, or from a Lua function of a script that is being loaded. (A
+ * host that runs its own loop doesn't call it from any callback of that loop.)
  * Threads that use dewar_post must have ended, or use it no more. */
 DEWAR_API int dewar_free(dewar_runtime *rt);
 
@@ -207,7 +208,12 @@ DEWAR_API size_t dewar_memory(const dewar_runtime *rt);
 /* Opens a listening socket, on an address or a name; several may be open. Port
  * 0 takes a free one: see dewar_port. UV_EADDRINUSE: somebody has the port,
  * maybe another runtime; dewar_error names the address. DEWAR_EMISUSE: after
- * dewar_stop, or too many are open. */
+ * dewar_stop, or too many are open.
+ *
+ * The first one runs what the app that was loaded wants to have run before it
+ * serves (before_serving, and while_serving up to its serve()), and turns the
+ * loop meanwhile. DEWAR_ELUA: that has failed, or would have to wait inside of
+ * a callback; then nothing listens, and the next call tries again. */
 DEWAR_API int dewar_listen(dewar_runtime *rt, const char *host, int port);
 /* The same on a unix socket, a file that goes with dewar_stop or dewar_free.
  * One that a dead process has left is replaced. */
@@ -216,8 +222,11 @@ DEWAR_API int dewar_listen_unix(dewar_runtime *rt, const char *path);
 DEWAR_API int dewar_port(const dewar_runtime *rt);
 
 /* Turns the loop until dewar_stop has finished its work, or until nothing is
- * left to do: where nothing listens, no request runs, no task waits.
- * DEWAR_EREENTRY: from inside a callback. */
+ * left to do: where nothing listens, no request runs, no task waits. After a
+ * stop, when all else is over, it runs what the app wants to have run at its
+ * end (while_serving behind its serve(), after_serving), which has
+ * SHUTDOWN_TIMEOUT. DEWAR_ELUA: that has failed. DEWAR_EREENTRY: from inside a
+ * callback. */
 DEWAR_API int dewar_run(dewar_runtime *rt);
 
 /* For a host with a loop of another kind: one turn that doesn't block, when

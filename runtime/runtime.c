@@ -138,6 +138,20 @@ void dw_runtime_release(dewar_runtime *rt) {
 
 /* --- Freeing ---------------------------------------------------------------*/
 
+enum {
+  CLOSE_GRACE = 10000
+}; /* ms for what is shielded, before the app's end */
+
+/* What the app wants to have run after it has served. */
+static int shut_down(dewar_runtime *rt, bool at_once) {
+  if (!rt->loaded) return 0;
+  rt->busy++;
+  int code = dw_engine_finish(rt->script, at_once);
+  rt->busy--;
+  dw_timer_stop(&rt->loop, &rt->stop_deadline);
+  return code;
+}
+
 static bool is_idle(void *data) {
   dewar_runtime *rt = data;
   if (!dw_list_empty(&rt->requests)) return false;
@@ -154,12 +168,41 @@ static void cancel_all(dewar_runtime *rt) {
   dw_loop_turn(&rt->loop, false);
 }
 
+typedef struct ending {
+  dewar_runtime *runtime;
+  dw_timer grace;
+  bool over;
+} ending;
+
+static void grace_cb(dw_timer *timer) {
+  ending *e = timer->data;
+  e->over = true;
+}
+
+static bool has_calmed_down(void *data) {
+  const ending *e = data;
+  return e->over || (is_idle(e->runtime) && dw_engine_done(e->runtime->script));
+}
+
+/* When what was cancelled is over, the app has its end. */
+static void end_app(dewar_runtime *rt) {
+  ending e = {.runtime = rt};
+  dw_timer_init(&e.grace, grace_cb, &e);
+  dw_timer_start(&rt->loop, &e.grace, CLOSE_GRACE);
+  dw_loop_run(&rt->loop, has_calmed_down, &e);
+  dw_timer_stop(&rt->loop, &e.grace);
+  dw_timer_stop(&rt->loop, &rt->stop_deadline);
+  if (shut_down(rt, false) < 0)
+    dw_log_write(&rt->log, DEWAR_ERROR, dewar_error(rt), NULL, 0);
+}
+
 int dw_runtime_close(dewar_runtime *rt) {
   if (rt->state == DW_RUNTIME_CLOSED) return 0;
   if (rt->state == DW_RUNTIME_CLOSING || rt->loop.running || rt->busy)
     return DEWAR_EREENTRY;
   rt->state = DW_RUNTIME_CLOSING;
   cancel_all(rt);
+  if (rt->loaded) end_app(rt);
   if (rt->script) dw_engine_close(rt->script);
   rt->script = NULL;
   rt->app = NULL;
@@ -244,6 +287,15 @@ int dw_runtime_activate(dewar_runtime *rt) {
   return rt->loaded ? dw_engine_activate(rt->script) : 0;
 }
 
+/* What the app wants to have run before it serves. */
+static int start_up(dewar_runtime *rt) {
+  if (!rt->loaded) return 0;
+  rt->busy++;
+  int code = dw_engine_start(rt->script);
+  rt->busy--;
+  return code;
+}
+
 static int check_listen(dewar_runtime *rt) {
   if (rt->state != DW_RUNTIME_OPEN)
     return dw_runtime_fail(rt, DEWAR_EMISUSE, "the runtime is being freed");
@@ -253,7 +305,8 @@ static int check_listen(dewar_runtime *rt) {
     return dw_runtime_fail(rt, DEWAR_EMISUSE,
                            "%d sockets are open, and that is the most",
                            DW_LISTENERS_MAX);
-  return dw_runtime_activate(rt);
+  int code = dw_runtime_activate(rt);
+  return code < 0 ? code : start_up(rt);
 }
 
 int dewar_listen(dewar_runtime *rt, const char *host, int port) {
@@ -301,9 +354,11 @@ int dw_runtime_run(dewar_runtime *rt) {
                            "the loop is turning already: this is a "
                            "callback of it");
   dw_timer_stop(&rt->loop, &rt->stop_deadline);
-  rt->stops = 0;
   /* Where nothing is left that could happen, the work is done. */
-  return code == DEWAR_EDEADLOCK ? 0 : code;
+  if (code == DEWAR_EDEADLOCK) code = 0;
+  if (code == 0 && rt->stops > 0) code = shut_down(rt, rt->stops > 1);
+  rt->stops = 0;
+  return code;
 }
 
 int dewar_run(dewar_runtime *rt) {

@@ -35,9 +35,17 @@ int dw_engine_load(dw_script *s, const dw_source *source, dw_app **app,
 int dw_engine_activate(dw_script *s);
 /* Stops the servers of all of the script's apps, gracefully the first time. */
 void dw_engine_stop(dw_script *s);
+/* Runs what the app that was loaded wants to have run before it serves, unless
+ * it has; turns the loop until that is done. */
+int dw_engine_start(dw_script *s);
+/* Runs what it wants to have run afterwards, if it was started: comes when
+ * dw_engine_done. at_once: waits in it are cancelled, as they are by a
+ * dw_engine_cancel meanwhile. */
+int dw_engine_finish(dw_script *s, bool at_once);
 /* Cancels the tasks that belong to no request. */
 void dw_engine_cancel(dw_script *s);
-/* Whether all of the script's servers are idle; whether no task is left. */
+/* Whether all of the script's servers are idle; whether, besides, no task is
+ * left but what dw_engine_finish ends. */
 bool dw_engine_idle(const dw_script *s);
 bool dw_engine_done(const dw_script *s);
 /* Cancels everything and turns the loop until it has ended; puts back what was

@@ -98,6 +98,9 @@ function App:_check_setup(method, level)
   if self._core:frozen() then
     error(("%s was called after the app had handled its first request; set the app up before")
       :format(method), level + 1)
+  elseif self._life and self._life.state ~= "starting" then
+    error(("%s was called after the app had been started; set the app up before")
+      :format(method), level + 1)
   end
 end
 
@@ -116,10 +119,14 @@ function App:_add_rule(rule, opts, view, level)
   self:_add_core_rule(rule, opts, view, nil, level + 1)
 end
 
+local SERVING = { before_serving = true, while_serving = true, after_serving = true }
+
 --- Adds a hook or a handler: to the app, or to a blueprint's scope.
 function App:_add_to(scope, name, kind, f, class)
   if kind == "error" then
     self._core:add_error_handler(scope, class, f)
+  elseif SERVING[kind] then
+    require("dewar.lifespan").add(self, kind, f)
   elseif kind == "url_defaults" or kind == "context_processors" then
     local lists = self["_" .. kind]
     local list = lists[name or ""] or {}
@@ -141,6 +148,28 @@ function App:url_build_error_handler(f)
   self._check_callable("url_build_error_handler", "its argument", f, 2)
   local list = self._url_build_error_handlers
   list[#list + 1] = f
+  return f
+end
+
+for name in pairs(SERVING) do
+  Scaffold._app_hook(name, name)
+  App[name], Scaffold[name] = Scaffold[name], nil
+end
+
+--- Runs f again and again while the app is served, `seconds` apart. A run that
+--- takes longer leaves out those that would fall into it; an error is logged.
+---@param seconds number
+---@param opts? { now: boolean? } now: the first run is at the start, not after the first interval
+---@param f fun()
+---@return function f
+---@overload fun(self, seconds: number, f: fun()): function
+function App:every(seconds, opts, f)
+  self:_check_setup("every", 2)
+  local swapped = f == nil or type(opts) == "function"
+  if swapped then opts, f = f, opts end
+  self._check_callable("every", "what is to be run", f, 2)
+  local lifespan = require "dewar.lifespan"
+  lifespan.add(self, "every", lifespan.job(seconds, opts, f, 2))
   return f
 end
 
@@ -236,6 +265,16 @@ App.ensure_sync = core.ensure_sync
 ---@return string
 function App:url_for(endpoint, values)
   return (url.build(self, endpoint, values, 2)) -- no tail call: levels count
+end
+
+--- What a host that is C calls before it listens.
+function App:_start_up()
+  if self._serving then require("dewar.lifespan").start_up(self) end
+end
+
+--- ... and when all that it served is over.
+function App:_shut_down(at_once)
+  if self._serving then require("dewar.lifespan").shut_down(self, at_once) end
 end
 
 App.session_interface = session.cookies

@@ -100,11 +100,16 @@ function Blueprint:_add(kind, app_wide, f, class)
   end)
 end
 
-Scaffold._app_hook("before_app_request", "before", true)
-Scaffold._app_hook("after_app_request", "after", true)
-Scaffold._app_hook("teardown_app_request", "teardown", true)
-Scaffold._app_hook("app_context_processor", "context_processors", true)
-for _, name in ipairs { "before_app_request", "after_app_request", "teardown_app_request", "app_context_processor" } do
+for name, kind in pairs {
+  before_app_request = "before",
+  after_app_request = "after",
+  teardown_app_request = "teardown",
+  app_context_processor = "context_processors",
+  before_app_serving = "before_serving",
+  while_app_serving = "while_serving",
+  after_app_serving = "after_serving",
+} do
+  Scaffold._app_hook(name, kind, true)
   Blueprint[name], Scaffold[name] = Scaffold[name], nil
 end
 

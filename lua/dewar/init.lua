@@ -21,7 +21,6 @@ local password = require "dewar.password"
 local Scaffold = require "dewar.scaffold"
 local signals = require "dewar.signals"
 local sse = require "dewar.sse"
-local tasks = require "dewar.tasks"
 local template_errors = require "dewar.template.errors"
 local url = require "dewar.url"
 local views = require "dewar.views"
@@ -34,9 +33,9 @@ local dewar = {}
 
 for name, value in pairs(core) do dewar[name] = value end
 for _, internal in ipairs {
-  "adopt_file", "app_new", "client_open", "clock_advance", "clock_virtual", "content_type", "crypto",
-  "debug_counts", "describe_file", "ensure_sync", "environ", "event_stream", "find_file", "has_request",
-  "http_date", "is_error_class", "make_response", "open_file", "plain_text", "read_only",
+  "adopt_file", "app_new", "attempt", "client_open", "clock_advance", "clock_virtual", "content_type",
+  "crypto", "debug_counts", "describe_file", "ensure_sync", "environ", "event_stream", "find_file",
+  "has_request", "http_date", "is_error_class", "make_response", "open_file", "plain_text", "read_only",
   "request_fields", "response_fields", "setenv", "time", "websocket_codec",
 } do
   dewar[internal] = nil
@@ -117,7 +116,7 @@ dewar.check_password_hash = password.check
 --- Every live task and what it is doing, by age; as a string, a tree of them.
 ---@return dewar.TaskInfo[]
 function dewar.tasks()
-  return tasks.list()
+  return require("dewar.tasks").list()
 end
 
 --- A new app: `local app = dewar.app()`.

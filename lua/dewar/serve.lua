@@ -2,6 +2,8 @@
 --- app:run have in common.
 
 local core = require "dewar.core"
+local lifespan = require "dewar.lifespan"
+local tasks = require "dewar.tasks"
 
 local M = {
   --- Set while the command loads an app's file: app:run is the command's part.
@@ -68,31 +70,81 @@ function M.announce(name, where)
   end
 end
 
+--- Runs what is to run before serving; false: a signal came before that was over.
+local function start(life)
+  life:wait()
+  if life.state == "serving" then return true end
+  local failure = life.failures[1]
+  if failure then error("can't start: " .. lifespan.describe(failure), 0) end
+  return false
+end
+
+--- Background tasks have what is left of SHUTDOWN_TIMEOUT.
+local function finish(app, life, stopped_for, at_once)
+  local left = (app.config.SHUTDOWN_TIMEOUT or 0) - stopped_for
+  local failures = life:stop(left, at_once)
+  for _, failure in ipairs(failures) do
+    if not failure.logged then core.log.error(lifespan.describe(failure)) end
+  end
+  return #failures == 0
+end
+
+--- Closes the listeners, where it comes to no serving.
+local Closing = {
+  __close = function(self)
+    if self.done then return end
+    self.app:stop()
+    self.app._core:serve()
+  end,
+}
+
+--- An app's whole life in this process: `open` listens, `ready` is called when it
+--- has started. Raises where one of them, or the start, fails.
+---@return boolean ok false: it was stopped by an error, or had one at its end
+local function live(app, worker, open, ready)
+  local app_core = app._core
+  if app.config.ACCESS_LOG ~= false then app_core:configure("ACCESS_LOG", true) end
+  local life
+  local stops = 0
+  local function on_stop(count)
+    stops = count
+    if not life then return end
+    if count == 1 then life:abort() elseif life.state ~= "serving" then life:hurry() end
+  end
+  local function on_dump() return tostring(tasks.list()) end
+  local signals <close> = app_core:watch(on_stop, on_dump, worker) -- luacheck: ignore signals
+  app_core:hold() -- clients wait in line until it has started
+  local closing <close> = setmetatable({ app = app }, Closing)
+  open(app_core)
+  life = lifespan.start(app)
+  if not start(life) then return true end
+  app_core:admit()
+  ready()
+  closing.done = true
+  local stopped_for = app_core:serve()
+  return finish(app, life, stopped_for, stops > 1)
+end
+
 --- Serves until a signal, or app:stop(), and until what ran then is over.
---- Raises where it can't listen.
+--- Raises where it can't listen or start.
 ---@param app dewar.App
 ---@param opts dewar.RunOptions without problems
 ---@param name string of the app, for the line that says where it is
+---@return boolean ok false: it was stopped by an error, or had one at its end, which is in the log
 function M.serve(app, opts, name)
-  local app_core = app._core
-  if app.config.ACCESS_LOG ~= false then app_core:configure("ACCESS_LOG", true) end
-  local where = listen(app_core, opts)
-  -- A task starts when the loop turns: by then signals are waited for.
-  core.spawn(M.announce, name, where)
-  app_core:serve(true)
+  local where
+  return live(app, false, function(app_core) where = listen(app_core, opts) end,
+    function() M.announce(name, where) end)
 end
 
 --- Serves as a worker: on a socket that its supervisor has opened, until that
---- says stop.
+--- says stop. Raises where it can't start.
 ---@param app dewar.App
 ---@param socket integer
 ---@param ready function called when it serves
+---@return boolean ok as of `serve`
 function M.work(app, socket, ready)
-  local app_core = app._core
-  if app.config.ACCESS_LOG ~= false then app_core:configure("ACCESS_LOG", true) end
-  app_core:listen_fd(socket)
-  core.spawn(ready)
-  app_core:serve(true, true)
+  return live(app, true, function(app_core) app_core:listen_fd(socket) end, ready)
 end
 
 --- app:run.
@@ -109,7 +161,9 @@ function M.run(app, opts)
   if app.config.ACCESS_LOG ~= false and core.log.format and core.log.level == "warn" then
     core.log.level = "info"
   end
-  M.serve(app, opts, arg and arg[0] or app.name)
+  if not M.serve(app, opts, arg and arg[0] or app.name) then
+    error("the app was stopped by an error, or had one at its end; see the log", 2)
+  end
 end
 
 return M

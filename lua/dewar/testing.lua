@@ -35,7 +35,7 @@ Client.__name = "dewar.Client"
 
 ---@class dewar.ClientOptions
 ---@field cookies? boolean false: none are kept
----@field lifespan? boolean false: before_serving and after_serving don't run
+---@field lifespan? boolean true: before_serving runs before the first request, after_serving when it is closed
 ---@field clock? "virtual"
 
 local CLIENT_OPTIONS = { "cookies", "lifespan", "clock" }
@@ -64,9 +64,41 @@ end
 --- Drops the connection unless `conn` was taken out of the guard.
 local Guard = { __close = function(self) if self.conn then self.conn:drop(true) end end }
 
+--- Calls f, which waits for the app's start or end; a virtual clock goes on
+--- meanwhile, as nobody could turn it.
+function Client:_live(f, ...)
+  local function turn()
+    while true do core.clock_advance(1) end
+  end
+  local turning <close> = self.clock and core.spawn(turn) or nil -- luacheck: ignore turning
+  return f(...)
+end
+
+--- Starts the app, where the client is to; an error of that is the caller's.
+function Client:_start()
+  if not self._lifespan or self._life then return end
+  local life = require("dewar.lifespan").start(self.app)
+  self._life = life
+  self:_live(life.wait, life)
+  if life.state == "serving" then return end
+  self._life = nil
+  local failure = life.failures[1] or { err = "the app was not started" }
+  self:_raise(failure.err, failure.trace)
+end
+
+--- Ends it again, and returns the first failure.
+function Client:_stop()
+  local life = self._life
+  self._life = nil
+  if not life then return end
+  local failures = self:_live(core.shield, life.stop, life, self.app.config.SHUTDOWN_TIMEOUT or 0)
+  return failures[1]
+end
+
 --- A new connection; that there can be none is raised at `level`.
 function Client:_connect(name, propagates, level)
   if self._closed then error(name .. ": this client is closed", level + 1) end
+  self:_start()
   local ok, conn = pcall(core.client_open, self.app._core, propagates)
   if not ok then
     if type(conn) ~= "string" then error(conn, 0) end
@@ -354,15 +386,28 @@ function Clock:advance(seconds)
   core.clock_advance(seconds)
 end
 
---- Disconnects everything that is open, and waits for its end.
-function Client:close()
+function Client:_close()
   if self._closed then return end
   self._closed = true
   for conn in pairs(self._open) do conn:close() end
   self._open, self._idle = {}, {}
+  return self:_stop()
 end
 
-Client.__close = Client.close
+--- Disconnects everything that is open, and waits for its end; with lifespan, for
+--- that of the app, whose error is raised.
+function Client:close()
+  local failure = self:_close()
+  if failure then self:_raise(failure.err, failure.trace) end
+end
+
+--- An error that is on its way is not replaced by another one.
+function Client:__close(err)
+  local failure = self:_close()
+  if not failure then return end
+  if err == nil then self:_raise(failure.err, failure.trace) end
+  core.log.error(require("dewar.lifespan").describe(failure))
+end
 
 function Client:__tostring()
   return ("dewar.Client of %s%s"):format(tostring(self.app), self._closed and " (closed)" or "")
@@ -397,6 +442,7 @@ function M.new(app, opts)
     core.clock_virtual()
     self.clock = setmetatable({}, Clock)
   end
+  self._lifespan = opts.lifespan == true
   if opts.cookies ~= false then
     self._jar = cookies.new(core.time)
     self.cookies = cookies.view(self._jar)

@@ -25,10 +25,10 @@ static void reject_cb(dw_http *h, const dw_request *request, int status,
             request->target.ptr ? request->target.ptr : "");
 }
 
-/* All listeners wait while MAX_CONNECTIONS are open. */
+/* All listeners wait while the server is held or MAX_CONNECTIONS are open. */
 static void check_limit(dw_server *s) {
   size_t max = s->app->limits.max_connections;
-  bool full = max && s->http.count >= max;
+  bool full = s->held || (max && s->http.count >= max);
   if (full == s->paused || s->stopping) return;
   s->paused = full;
   for (unsigned i = 0; i < s->nlisteners; i++) {
@@ -105,10 +105,25 @@ int dw_server_accept(dw_server *s, dw_stream *stream, dw_connection **out) {
   return code;
 }
 
+void dw_server_hold(dw_server *s) {
+  s->held = true;
+  check_limit(s);
+}
+
+void dw_server_admit(dw_server *s) {
+  s->held = false;
+  check_limit(s);
+}
+
 static void accept_cb(dw_listener *l, dw_stream *stream) {
   dw_server *s = l->data;
   if (dw_server_accept(s, stream, NULL) < 0)
     dw_logf(s->log, DEWAR_ERROR, "refused a connection: out of memory");
+}
+
+static void add_listener(dw_server *s, dw_listener *l) {
+  s->listeners[s->nlisteners++] = l;
+  if (s->paused) dw_listener_pause(l);
 }
 
 int dw_server_listen(dw_server *s, const char *host, int port, int *bound) {
@@ -116,7 +131,7 @@ int dw_server_listen(dw_server *s, const char *host, int port, int *bound) {
   dw_listener *l;
   int code = dw_listener_open_tcp(s->http.loop, host, port, accept_cb, s, &l);
   if (code < 0) return code;
-  s->listeners[s->nlisteners++] = l;
+  add_listener(s, l);
   if (bound) *bound = dw_listener_port(l);
   return 0;
 }
@@ -126,7 +141,7 @@ int dw_server_listen_unix(dw_server *s, const char *path) {
   dw_listener *l;
   int code = dw_listener_open_unix(s->http.loop, path, accept_cb, s, &l);
   if (code < 0) return code;
-  s->listeners[s->nlisteners++] = l;
+  add_listener(s, l);
   return 0;
 }
 

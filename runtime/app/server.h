@@ -18,7 +18,8 @@ struct dw_server {
   unsigned nlisteners;
   unsigned closing; /* listeners whose close is under way */
   bool stopping;
-  bool paused;      /* at MAX_CONNECTIONS */
+  bool held;        /* see dw_server_hold */
+  bool paused;      /* held, or at MAX_CONNECTIONS */
   dw_timer deadline;
   /* Nothing is open any more, neither listener nor connection: called each time
    * that comes to be, from a later turn than the call that brought it about. */
@@ -37,6 +38,10 @@ int dw_server_listen_unix(dw_server *s, const char *path);
 int dw_server_listen_fd(dw_server *s, int fd);
 /* A connection that did not come through a listener: the in-memory pair's. */
 int dw_server_accept(dw_server *s, dw_stream *stream, dw_connection **out);
+/* Until dw_server_admit, clients of listeners wait in their line: what listens
+ * has the port, but isn't ready. */
+void dw_server_hold(dw_server *s);
+void dw_server_admit(dw_server *s);
 /* Gracefully; a second call cuts at once. idle_cb tells of the end, unless the
  * server is idle already. It doesn't serve again. */
 void dw_server_stop(dw_server *s);

@@ -292,6 +292,13 @@ int dw_supervisor_reload(dw_supervisor *s, bool gently) {
   return start_missing(s);
 }
 
+void dw_supervisor_signal(dw_supervisor *s, int number) {
+  for (dw_list *n = s->workers.next; n != &s->workers; n = n->next) {
+    worker *w = DW_CONTAINER(n, worker, node);
+    if (w->ready && !w->ended) uv_process_kill(&w->process, number);
+  }
+}
+
 /* --- The object ------------------------------------------------------------*/
 
 int dw_supervisor_new(dw_supervisor **out, dw_loop *loop,

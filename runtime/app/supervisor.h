@@ -59,6 +59,8 @@ int dw_supervisor_start(dw_supervisor *s);
 /* Replaces all workers by new ones. gently: an old one stops when a new one is
  * ready, and goes on if that fails; else they stop now. */
 int dw_supervisor_reload(dw_supervisor *s, bool gently);
+/* Sends a signal to those that are ready. */
+void dw_supervisor_signal(dw_supervisor *s, int number);
 /* Tells the workers to stop; a second call to stop at once, a third kills. */
 void dw_supervisor_stop(dw_supervisor *s);
 /* No worker is left, and no handle of the loop's. */

@@ -46,7 +46,8 @@ Usage: dewar run [APP] [options]
 
 Serves the app that the Lua file APP returns. Modules beside APP can be
 required. SIGINT (Ctrl-C) and SIGTERM stop it: requests under way may finish
-within the app's SHUTDOWN_TIMEOUT. A second signal stops at once.
+within the app's SHUTDOWN_TIMEOUT. A second signal stops at once. SIGUSR1
+writes to the log what every task is doing.
 
   --host ADDRESS         listen on this address only, 0.0.0.0 being all of this
                          machine's (DEWAR_RUN_HOST, or 127.0.0.1)
@@ -94,6 +95,13 @@ local function address(args, variable)
   return { host = host, port = number }
 end
 
+--- Says why it doesn't serve, and returns that.
+local function tell(err)
+  local text = core.Error:is(err) and "cannot " .. err.message or tostring(err)
+  apps.complain(text)
+  return text
+end
+
 --- This process is one of several, and serves from a socket it was given.
 local function work(path, args, system, mode, socket)
   local failure = mode:match "^reload:(.*)$"
@@ -108,9 +116,15 @@ local function work(path, args, system, mode, socket)
   if not app and not reloads then return 1 end
   if app and args.debug then app.config.DEBUG = true end
   if app and reloads then reload.loaded(system, app) end
-  serve.work(app or require("dewar.cli.load_error").app(path, problem), socket,
-    function() system.tell "ready" end)
-  return 0
+  local function ready() system.tell "ready" end
+  local ok, served
+  if app then
+    ok, served = pcall(serve.work, app, socket, ready)
+    if ok then return served and 0 or 1 end
+    problem = tell(served)
+    if not reloads then return 1 end
+  end
+  return serve.work(require("dewar.cli.load_error").app(path, problem), socket, ready) and 0 or 1
 end
 
 --- This process does all of it.
@@ -118,9 +132,9 @@ local function serve_alone(path, args, where)
   local app = apps.open(path, args.env)
   if not app then return 1 end
   if args.debug then app.config.DEBUG = true end
-  local ok, err = pcall(serve.serve, app, where, path)
-  if ok then return 0 end
-  apps.complain("cannot ", tostring(core.Error:is(err) and err.message or err))
+  local ok, served = pcall(serve.serve, app, where, path)
+  if ok then return served and 0 or 1 end
+  tell(served)
   return 1
 end
 

@@ -168,6 +168,8 @@ function handlers.signal(self, name)
   if name == "HUP" and not self.stopping then
     core.log.info "SIGHUP: starting anew"
     self:reload(true)
+  elseif name == "USR1" then
+    self.supervisor:dump()
   elseif name ~= "HUP" then
     self.code = 0
     self:stop()

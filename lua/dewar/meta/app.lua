@@ -81,8 +81,43 @@ function Scaffold:url_defaults(f) end
 ---@return dewar.Handler f
 function Scaffold:context_processor(f) end
 
+---@class dewar.App
+local App = {}
+
+---Before serving is announced: f(), which may wait. An error ends the start, with
+---its traceback.
+---@param f dewar.Handler
+---@return dewar.Handler f
+function App:before_serving(f) end
+
+---Around all of serving: f(serve) calls serve() once, which returns when the app
+---has been stopped and its requests and background tasks are over.
+---@param f dewar.Handler
+---@return dewar.Handler f
+function App:while_serving(f) end
+
+---After it: f(), which may wait, for config.SHUTDOWN_TIMEOUT at most.
+---@param f dewar.Handler
+---@return dewar.Handler f
+function App:after_serving(f) end
+
 ---@class dewar.Blueprint
 local Blueprint = {}
+
+---before_serving of the app.
+---@param f dewar.Handler
+---@return dewar.Handler f
+function Blueprint:before_app_serving(f) end
+
+---while_serving of the app.
+---@param f dewar.Handler
+---@return dewar.Handler f
+function Blueprint:while_app_serving(f) end
+
+---after_serving of the app.
+---@param f dewar.Handler
+---@return dewar.Handler f
+function Blueprint:after_app_serving(f) end
 
 ---before_request of the whole app.
 ---@param f dewar.Handler
