@@ -41,6 +41,18 @@ function M.describe(failure)
   return failure.what .. " failed: " .. (failure.trace or tostring(failure.err))
 end
 
+local function without_us(ok, ...)
+  if ok then return ok, ... end
+  local err, trace = ...
+  return ok, err, trace and trace:match "^(.*)\n\t%[C%]: in function 'attempt'" or trace
+end
+
+--- Calls f as the app wants its functions to be called: true and results; or
+--- false, the error and its traceback, up to f.
+local function attempt(app, f, ...)
+  return without_us(core.attempt(views.ensure_sync(app, f), ...))
+end
+
 local Life = {}
 Life.__index = Life
 
@@ -52,7 +64,7 @@ end
 
 --- Calls f; false where it failed. A cancellation is no failure of f's.
 function Life:_call(what, f, ...)
-  local ok, err, trace = core.attempt(views.ensure_sync(self.app, f), ...)
+  local ok, err, trace = attempt(self.app, f, ...)
   if ok then return true end
   if core.is_cancelled(err) then error(err, 0) end
   self:_fail(what, err, trace)
@@ -93,7 +105,7 @@ function Life:_enter(f)
     around.leave:wait()
   end
   around.task = core.spawn(function()
-    self:_judge(around, core.attempt(views.ensure_sync(self.app, f), serve))
+    self:_judge(around, attempt(self.app, f, serve))
     around.ended = true
     arrived:set()
   end)
@@ -118,7 +130,7 @@ end
 -- --- every ------------------------------------------------------------------------
 
 local function tick(life, job)
-  local ok, err, trace = core.attempt(views.ensure_sync(life.app, job.f))
+  local ok, err, trace = attempt(life.app, job.f)
   if ok or core.is_cancelled(err) then return end
   core.log.error(("Exception in every(%g) at %s: %s"):format(job.seconds, where(job.f), trace or tostring(err)))
 end

@@ -144,7 +144,12 @@ end
 ---@param ready function called when it serves
 ---@return boolean ok as of `serve`
 function M.work(app, socket, ready)
-  return live(app, true, function(app_core) app_core:listen_fd(socket) end, ready)
+  -- The supervisor holds the socket, so clients wait in its line until then; and
+  -- where the start fails, it is still there for another app.
+  return live(app, true, function() end, function()
+    app._core:listen_fd(socket)
+    ready()
+  end)
 end
 
 --- app:run.

@@ -232,6 +232,47 @@ describe("an app's life", function()
       server:err())
   end)
 
+  describe("with workers", function()
+    it("is each worker's own", function()
+      local server = process.serve(write(), "--workers", "2")
+      process.eventually("both", function()
+        local _, both = said(server):gsub("%f[%w]in%f[%W]", "")
+        return both == 2 or server:code()
+      end)
+      server:signal "TERM"
+      assert.are.equal(0, server:wait())
+      for _, what in ipairs { "before", "in", "out", "after", "after that" } do
+        local _, times = server:err():gsub("INFO +says " .. what .. "\n", "")
+        assert.are.equal(2, times, what)
+      end
+    end)
+
+    it("fails at its start with 1", function()
+      write { ["say \"before\""] = "say 'FAIL'" }
+      local server = start("--workers", "2")
+      assert.are.equal(1, server:wait())
+      assert.matches("can't start: before_serving failed: [^\n]*app.lua:%d+: it failed in FAIL", server:err())
+    end)
+
+    it("shows its failure in place of the app while that is being written", function()
+      write { ["say \"before\""] = "say 'FAIL'" }
+      local server = process.serve(path, "--debug")
+      local page = process.get(server.url .. "/")
+      assert.matches("before_serving failed", page)
+      assert.matches("it failed in FAIL", page)
+    end)
+
+    it("has the trees of all of them shown on SIGUSR1", function()
+      local server = process.serve(write(), "--workers", "2")
+      process.eventually("two trees", function()
+        server:signal "USR1"
+        local _, trees = server:err():gsub("INFO +2 tasks\n +#1 the service of app", "")
+        return trees >= 3 or server:code()
+      end)
+      assert.is_nil(server:code())
+    end)
+  end)
+
   describe("on SIGUSR1", function()
     it("shows the tree of tasks, whatever the log's level, and goes on", function()
       local server = process.serve(write { SLEEP = "1000" }, "--log-level", "error")

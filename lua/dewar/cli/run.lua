@@ -97,9 +97,9 @@ end
 
 --- Says why it doesn't serve, and returns that.
 local function tell(err)
-  local text = core.Error:is(err) and "cannot " .. err.message or tostring(err)
-  apps.complain(text)
-  return text
+  local problem = core.Error:is(err) and "cannot " .. err.message or tostring(err)
+  apps.complain(problem)
+  return problem
 end
 
 --- This process is one of several, and serves from a socket it was given.
