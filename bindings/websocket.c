@@ -30,7 +30,7 @@ static dw_lua_socket *ties_of(const dw_websocket *w) { return w->data; }
 /* A message has come, or the end: whoever waits is woken, rooms are left. */
 static void news_cb(dw_websocket *w) {
   dw_lua_socket *s = ties_of(w);
-  if (s->receiving) dw_wake_up(s->receiver);
+  if (w->waiting) dw_wake_up(s->receiver);
   if (w->close_code) dw_rooms_leave(&s->rooms);
 }
 
@@ -139,8 +139,8 @@ static int ws_accept(lua_State *L) {
 static int receive_from(lua_State *L, dw_exchange *x, double seconds);
 
 static void forget(void *data) {
-  dw_lua_socket *s = data;
-  s->receiving = false;
+  dw_websocket *w = data;
+  w->waiting = false;
 }
 
 /* The client has vanished: where that cancels, what would have waited raises,
@@ -175,7 +175,7 @@ static int received_k(lua_State *L, int status, lua_KContext ctx) {
   dw_exchange *x = (dw_exchange *)ctx;
   dw_websocket *w = dw_websocket_of(&x->http);
   (void)status;
-  ties_of(w)->receiving = false;
+  w->waiting = false;
   int n = push_next(L, w);
   return n ? n : receive_from(L, x, -1);
 }
@@ -183,13 +183,13 @@ static int received_k(lua_State *L, int status, lua_KContext ctx) {
 static int receive_from(lua_State *L, dw_exchange *x, double seconds) {
   dw_websocket *w = accepted(L, x);
   dw_lua_socket *s = ties_of(w);
-  if (s->receiving)
+  if (w->waiting)
     return dw_misuse(L, "another task is receiving from this websocket; only "
                         "one can");
   int n = push_next(L, w);
   if (n) return n;
-  s->receiver = dw_wait_begin(L, script_of(x), forget, s);
-  s->receiving = true;
+  s->receiver = dw_wait_begin(L, script_of(x), forget, w);
+  w->waiting = true;
   return dw_wait(L, s->receiver, seconds, received_k, (lua_KContext)x);
 }
 

@@ -15,9 +15,8 @@
 /* A WebSocket's ties to Lua, in the request's arena. */
 typedef struct dw_lua_socket {
   dw_exchange *x;
-  dw_wake receiver; /* while receiving */
-  bool receiving;
-  dw_list rooms; /* its memberships, see room.h */
+  dw_wake receiver; /* while the socket is waiting */
+  dw_list rooms;    /* its memberships, see room.h */
 } dw_lua_socket;
 
 void dw_websocket_open(lua_State *L, dw_script *s);

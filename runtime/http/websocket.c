@@ -6,6 +6,8 @@
 #include "http/connection_private.h"
 #include "http/ws_handshake.h"
 
+enum ending { NOTHING, CLOSED_BY_PEER, FAILED };
+
 enum {
   CLOSE_TIME = 5000,    /* ms for the other side's close */
   BYTES_MAX = 64 * 1024 /* in the queue, from which on reading pauses */
@@ -32,13 +34,6 @@ static void tell(dw_websocket *w) {
 
 /* --- Closing ---------------------------------------------------------------*/
 
-/* The first close counts. Without memory the reason is lost. */
-static void remember(dw_websocket *w, uint16_t code, dw_slice reason) {
-  if (w->close_code) return;
-  w->close_code = code;
-  dw_buffer_append_slice(&w->reason, reason);
-}
-
 /* Queues a close; without memory for it the connection is cut. */
 static bool send_close(dw_websocket *w, uint16_t code, dw_slice reason) {
   dw_connection *c = connection_of(w);
@@ -60,31 +55,45 @@ static void tell_of_end(dw_websocket *w) {
   if (!w->asked) dw_connection_gone(connection_of(w));
 }
 
-static void close_by_peer(dw_websocket *w) {
-  bool answer = w->state == DW_WEBSOCKET_OPEN;
-  remember(w, w->ws.code, w->ws.data);
-  if (answer && !send_close(w, w->ws.code, DW_EMPTY)) return;
-  finish(w);
-  if (answer) tell_of_end(w);
+/* Answers the close, or tells what is wrong. */
+static void conclude(dw_websocket *w) {
+  bool closed = w->ending == CLOSED_BY_PEER;
+  dw_slice reason = dw_buffer_slice(&w->reason);
+  w->close_code = w->ws.code;
+  w->ending = NOTHING;
+  if (send_close(w, w->close_code, closed ? DW_EMPTY : reason)) finish(w);
+  tell_of_end(w);
 }
 
-/* The other side has broken the rules. */
-static void fail(dw_websocket *w, uint16_t code, dw_slice reason) {
-  bool open = w->state == DW_WEBSOCKET_OPEN;
-  remember(w, code, reason);
-  if (open && !send_close(w, code, reason)) return;
-  finish(w);
-  if (open) tell_of_end(w);
+/* The other side has closed or broken the rules. While what it had sent before
+ * is dealt with, that can wait. */
+static void end_by_peer(dw_websocket *w, enum ending ending) {
+  if (w->state != DW_WEBSOCKET_OPEN) {
+    finish(w);
+    return;
+  }
+  w->ending = (uint8_t)ending;
+  dw_buffer_append_slice(&w->reason, w->ws.data);
+  if (!w->asked || (w->waiting && w->count == 0))
+    conclude(w);
+  else
+    dw_connection_deadline(connection_of(w), CLOSE_TIME);
 }
 
 void dw_websocket_close(dw_websocket *w, uint16_t code, dw_slice reason) {
   if (w->state != DW_WEBSOCKET_OPEN) return;
-  remember(w, code, reason);
+  if (w->ending) {
+    conclude(w);
+    return;
+  }
   w->by_us = true;
-  if (!send_close(w, code, reason)) return;
-  w->state = DW_WEBSOCKET_CLOSING;
-  dw_connection_deadline(connection_of(w), CLOSE_TIME);
-  dw_connection_flush_soon(connection_of(w));
+  w->close_code = code;
+  dw_buffer_append_slice(&w->reason, reason); /* lost without memory */
+  if (send_close(w, code, reason)) {
+    w->state = DW_WEBSOCKET_CLOSING;
+    dw_connection_deadline(connection_of(w), CLOSE_TIME);
+    dw_connection_flush_soon(connection_of(w));
+  }
   tell(w);
   go_on(w);
 }
@@ -190,7 +199,9 @@ static void queue_message(dw_websocket *w) {
   if (w->state != DW_WEBSOCKET_OPEN) return;
   dw_ws_message *m = dw_alloc(w->ws.pool->alloc, sizeof *m);
   if (!m) {
-    fail(w, DW_WS_ERROR, DW_LITERAL("out of memory"));
+    w->ws.code = DW_WS_ERROR;
+    w->ws.data = DW_LITERAL("out of memory");
+    end_by_peer(w, FAILED);
     return;
   }
   m->data = w->ws.message;
@@ -211,10 +222,10 @@ static void handle(dw_websocket *w, dw_ws_event e) {
     pong(w, w->ws.data);
     break;
   case DW_WS_CLOSED:
-    close_by_peer(w);
+    end_by_peer(w, CLOSED_BY_PEER);
     break;
   case DW_WS_FAILED:
-    fail(w, w->ws.code, w->ws.data);
+    end_by_peer(w, FAILED);
     break;
   case DW_WS_PONG:
   case DW_WS_MORE:
@@ -253,7 +264,10 @@ static void go_on(dw_websocket *w) {
 
 const dw_ws_message *dw_websocket_next(dw_websocket *w) {
   w->asked = true;
-  if (dw_list_empty(&w->received)) return NULL;
+  if (dw_list_empty(&w->received)) {
+    if (w->ending) conclude(w);
+    return NULL;
+  }
   return DW_CONTAINER(w->received.next, dw_ws_message, node);
 }
 
@@ -294,6 +308,8 @@ static void overdue(dw_upgrade *u) {
   dw_websocket *w = of(u);
   if (w->state == DW_WEBSOCKET_CLOSING)
     dw_connection_close(connection_of(w));
+  else if (w->ending)
+    conclude(w);
   else
     check_alive(w);
 }
@@ -303,13 +319,15 @@ static void overdue(dw_upgrade *u) {
 /* A cancellation comes first: what is cancelled isn't woken with news. */
 static void closed(dw_upgrade *u) {
   dw_websocket *w = of(u);
-  bool open = w->state == DW_WEBSOCKET_OPEN;
+  bool open = w->state == DW_WEBSOCKET_OPEN && !w->close_code;
   w->state = DW_WEBSOCKET_CLOSED;
   dw_ws_deinit(&w->ws);
   dw_buffer_deinit(&w->pong);
   if (!open) return;
-  remember(w, DW_WS_ABNORMAL, DW_EMPTY);
-  dw_connection_gone(connection_of(w));
+  bool ending = w->ending;
+  w->ending = NOTHING;
+  w->close_code = ending ? w->ws.code : DW_WS_ABNORMAL;
+  if (!ending) dw_connection_gone(connection_of(w));
   tell(w);
 }
 

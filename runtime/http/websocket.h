@@ -36,12 +36,14 @@ struct dw_websocket {
   /* Somebody takes messages, and so will notice the end: who doesn't is told
    * that the client is gone when it closes. */
   bool asked;
+  bool waiting; /* for a message or the end: set by who does */
   /* A message has come, or the end. May be NULL; not from within a call. */
   void (*news_cb)(dw_websocket *w);
   void *data;       /* the user's */
   size_t count;     /* messages that wait */
   dw_buffer reason; /* of the close */
   /* Private from here on. */
+  uint8_t ending; /* a close, or a fault, waits to be dealt with */
   bool pong_due;
   size_t bytes; /* in the messages */
   dw_list received;
@@ -61,7 +63,9 @@ int dw_websocket_accept(dw_transaction *t, dw_response *response,
 dw_websocket *dw_websocket_of(const dw_transaction *t);
 
 /* The oldest message, or NULL: there is none now, and where close_code is set
- * there will be none. */
+ * there will be none. Who asks has dealt with the messages before: only now a
+ * close that came behind them is answered, since what they lead to is to reach
+ * the client. */
 const dw_ws_message *dw_websocket_next(dw_websocket *w);
 void dw_websocket_drop(dw_websocket *w); /* the oldest message */
 

@@ -92,13 +92,16 @@ local function check(self)
   if known and not ok then self._raise(err, traceback) end
 end
 
---- Waits until nothing more comes without us.
+--- Waits until nothing more comes without us, ends our side, and waits for the
+--- end of the view.
 local function finish(self)
   local conn = self._conn
   if not conn then return end
   self._conn = nil
   local _ <close> = setmetatable({}, { __close = function() conn:close() end })
   conn:receive()
+  conn:shutdown()
+  pcall(conn.read_all, conn)
   check { _conn = conn, _raise = self._raise }
 end
 
