@@ -65,8 +65,21 @@ struct dw_waiter {
 };
 
 struct dw_task {
+  /* What stays from life to life. Between two the lists are empty, and the
+   * timer is stopped. */
   dw_script *script;
   lua_State *co;
+  int slot;       /* base of its anchors */
+  uint64_t token; /* of the wait it is in */
+  dw_task *older; /* of all tasks, newest first */
+  dw_timer timer;
+  dw_waiter waiter;
+  dw_list ready;   /* of the ready queue, or of the pool */
+  dw_list sibling; /* of the parent's children */
+  dw_list children;
+  dw_list waiters;  /* for its end */
+  dw_list failures; /* task objects of children whose error nobody has seen */
+  /* What is zero when a life begins. */
   dw_context context;
   void *owner; /* set by who made it */
   /* A stage that had waited has ended: called from the drain, not from within
@@ -74,7 +87,6 @@ struct dw_task {
    * raises. */
   void (*resumed_cb)(dw_task *t, dw_run run);
   uint64_t id;     /* counted from 1 on, anew each time it is taken */
-  int slot;        /* base of its anchors */
   uint32_t filled; /* which of them hold something, a bit each */
   dw_task_status status;
   /* Private from here on: see task_private.h. */
@@ -90,29 +102,19 @@ struct dw_task {
   int values;        /* what lies on the stack of a pending or ended one */
   /* The wait it is in. */
   uint8_t wait, outcome;
-  bool raw;         /* k is called whatever the outcome */
-  bool unbreakable; /* no cancellation, no dewar.timeout ends it */
-  bool expires;     /* running out of time is what is waited for */
-  bool foreign;     /* yielded past us; goes on without a continuation */
-  uint64_t token;
+  bool raw;              /* k is called whatever the outcome */
+  bool unbreakable;      /* no cancellation, no dewar.timeout ends it */
+  bool expires;          /* running out of time is what is waited for */
+  bool foreign;          /* yielded past us; goes on without a continuation */
   const char *waits_for; /* see dw_wait_name */
   uint64_t since;        /* on the loop's clock: of the wait, or the spawning */
   void (*cancel)(void *data);
   void *cancel_data;
   lua_KFunction k;
   lua_KContext ctx;
-  dw_timer timer;
-  dw_waiter waiter;
   dw_task *awaits;      /* the task it waits for without a limit */
   struct dw_join *join; /* the tasks it waits for */
-  /* Its place among tasks. */
-  dw_list ready;   /* of the ready queue, or of the pool */
-  dw_list sibling; /* of the parent's children */
-  dw_list children;
-  dw_list waiters;  /* for its end */
-  dw_list failures; /* task objects of children whose error nobody has seen */
   dw_task *parent;
-  dw_task *older; /* of all tasks, newest first */
   struct dw_task_object *object;
   struct dw_task_scope
       *scopes; /* dewar.timeout and dewar.shield, innermost first */

@@ -3,6 +3,9 @@
  * script's scheduler as a whole. A dw_task lives as long as the script, so that
  * a stale wake finds it. The table of slots is made with room for all tasks
  * there are, so that setting a slot never allocates. Thread: the loop's. */
+#include <assert.h>
+#include <stddef.h>
+
 #include "base/error.h"
 #include "bindings/task_private.h"
 
@@ -76,17 +79,15 @@ void dw_task_init(dw_script *s, dw_task *t) {
   dw_list_init(&t->failures);
 }
 
+/* From one life to the next. */
 static void reset(dw_task *t) {
-  dw_script *s = t->script;
-  lua_State *co = t->co;
-  dw_task *older = t->older;
-  int slot = t->slot;
-  uint64_t token = t->token;
-  dw_task_init(s, t);
-  t->co = co;
-  t->older = older;
-  t->slot = slot;
-  t->token = token + 1;
+  size_t life = offsetof(dw_task, context);
+  assert(dw_list_empty(&t->children) && dw_list_empty(&t->waiters));
+  assert(dw_list_empty(&t->failures) && dw_list_empty(&t->waiter.node));
+  assert(dw_list_empty(&t->ready) && dw_list_empty(&t->sibling));
+  t->waiter.ended_cb = NULL;
+  memset((char *)t + life, 0, sizeof *t - life);
+  t->token++;
 }
 
 static void make_task(lua_State *L, dw_script *s) {
