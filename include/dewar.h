@@ -305,7 +305,8 @@ typedef void (*dewar_body_cb)(dewar_exchange *x, int status, const char *body,
                               size_t len, void *data);
 /* Waits for the whole body, and defers the request: the callback answers it, or
  * calls dewar_defer and leaves that to others. Calls back before it returns if
- * the body is there already. The limit is the app's MAX_CONTENT_LENGTH
+ * the body is there already. It comes as it was sent, whatever Content-Encoding
+ * says of it. The limit is the app's MAX_CONTENT_LENGTH
  * (16 MiB). DEWAR_EMISUSE: it is being read already, or a hook in Lua has read
  * it. */
 DEWAR_API int dewar_exchange_body(dewar_exchange *x, dewar_body_cb cb,
@@ -336,7 +337,8 @@ DEWAR_API int dewar_add_header(dewar_exchange *x, const char *name,
 /* Answers, once: a status from 200 to 599, a content type (NULL for "text/html;
  * charset=utf-8", unless Content-Type was set), and len bytes, which are
  * copied; body may be NULL where len is 0. It is sent when the app's hooks have
- * seen it. Any failure leaves the request open. DEWAR_EINVAL: as above.
+ * seen it, compressed where the client can decode that and it is worth it: a
+ * header "Cache-Control: no-transform" forbids that. Any failure leaves the request open. DEWAR_EINVAL: as above.
  * DEWAR_EMISUSE: it has been answered. DEWAR_ECANCELED: from inside its cancel.
  * UV_ENOMEM. */
 DEWAR_API int dewar_respond(dewar_exchange *x, int status, const char *type,

@@ -326,6 +326,13 @@ static int reply(dw_exchange *x, bool *stream) {
   return dw_reply(t, r);
 }
 
+/* Most answers are: not worth the question how to encode them. */
+static bool is_short(const dw_exchange *x) {
+  const dw_response *r = x->response;
+  return r->kind == DW_BODY_BYTES && !r->compress && r->status != 304 &&
+         r->body.len < x->app->compression.min_size;
+}
+
 static dw_verdict transmit(dw_exchange *x) {
   dw_transaction *t = &x->http;
   bool stream;
@@ -337,7 +344,8 @@ static dw_verdict transmit(dw_exchange *x) {
       (x->websocket || x->match.kind == DW_MATCH_WEBSOCKET))
     dw_answer_upgrade(x);
   int code;
-  if (!dw_compress_reply(x, &stream, &code)) code = reply(x, &stream);
+  if (is_short(x) || !dw_compress_reply(x, &stream, &code))
+    code = reply(x, &stream);
   if (code == DW_ENOMEM) {
     t->coding = DW_CODING_NONE;
     dw_response_clear_body(x->response);

@@ -65,9 +65,9 @@ int dw_reply_head(dw_transaction *t, dw_response *r, dw_framing framing,
                              .minor = t->request.minor,
                              .keep_alive = keep,
                              .date = dw_loop_date(c->http->loop),
-                             .coding = dw_coding_name((dw_coding)t->coding),
                              .vary = t->vary,
                              .weaken = t->weaken};
+  if (t->coding) options.coding = dw_coding_name((dw_coding)t->coding);
   dw_connection_take_output(c);
   size_t before = c->out.len;
   int code = dw_writer_head(&c->out, r, &options);

@@ -53,6 +53,40 @@ TEST(appends_to_what_is_there) {
   end();
 }
 
+TEST(says_how_the_answer_differs_from_the_response) {
+  begin();
+  dw_headers_add(&r.headers, L("ETag"), L("\"v1\""));
+  dw_headers_add(&r.headers, L("Vary"), L("Cookie"));
+  dw_headers_add(&r.headers, L("Accept-Ranges"), L("bytes"));
+  options.vary = true;
+  check_head("HTTP/1.1 200 OK\r\n"
+             "ETag: \"v1\"\r\nVary: Cookie\r\nAccept-Ranges: bytes\r\n"
+             "Vary: Accept-Encoding\r\n\r\n");
+  options.weaken = true;
+  options.coding = L("gzip");
+  check_head("HTTP/1.1 200 OK\r\n"
+             "ETag: W/\"v1\"\r\nVary: Cookie\r\n"
+             "Vary: Accept-Encoding\r\nContent-Encoding: gzip\r\n\r\n");
+  CHECK_SLICE(dw_headers_find(&r.headers, L("ETag"))->value, "\"v1\"");
+  end();
+}
+
+TEST(weakens_tags_that_are_strong_and_tags_alone) {
+  begin();
+  for (int i = 0; i < 100; i++)
+    dw_headers_add(&r.headers, L("etag"), L("\"\""));
+  dw_headers_add(&r.headers, L("ETag"), L("W/\"w\""));
+  dw_headers_add(&r.headers, L("Date"), L("\"d\""));
+  dw_headers_add(&r.headers, L("ETag"), L(""));
+  options.weaken = true;
+  CHECK_INT(dw_writer_head(&out, &r, &options), 0);
+  static const char ends[] = "ETag: W/\"\"\r\nETag: W/\"w\"\r\n"
+                             "Date: \"d\"\r\nETag: \r\n\r\n";
+  size_t len = sizeof ends - 1;
+  CHECK(out.len > len && memcmp(out.ptr + out.len - len, ends, len) == 0);
+  end();
+}
+
 TEST(writes_the_fields_of_the_response_in_order) {
   begin();
   dw_headers_add(&r.headers, L("Set-Cookie"), L("a=b"));

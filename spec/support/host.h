@@ -29,7 +29,7 @@ typedef struct reply {
   int code; /* of the callback */
   int status;
   char headers[2048];
-  char body[4096];
+  char body[4096]; /* as much as there is room for, and a NUL */
   size_t body_len;
 } reply;
 
@@ -115,9 +115,9 @@ __attribute__((unused)) static void reply_cb(void *data, int code,
   r->status = response->status;
   snprintf(r->headers, sizeof r->headers, "%.*s", (int)response->headers_len,
            response->headers);
-  snprintf(r->body, sizeof r->body, "%.*s", (int)response->body_len,
-           response->body);
   r->body_len = response->body_len;
+  size_t kept = r->body_len < sizeof r->body ? r->body_len : sizeof r->body - 1;
+  memcpy(r->body, response->body, kept);
 }
 
 /* Sends a request and turns the loop until it is over. */
