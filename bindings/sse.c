@@ -192,6 +192,17 @@ static void heartbeat_cb(dw_timer *timer) {
 
 /* --- Pieces ----------------------------------------------------------------*/
 
+/* There are many of these, which last long: what the head was made of goes. */
+static void drop_head(lua_State *L, dw_exchange *x) {
+  if (x->response == &x->plain) {
+    dw_headers_deinit(&x->plain.headers);
+    return;
+  }
+  dw_answer_fresh(x, x->http.status)->kind = DW_BODY_STREAM;
+  lua_pushnil(L);
+  dw_slot_set(L, x, DW_SLOT_RESPONSE);
+}
+
 /* Puts `send` in the place of the body at 2, in the slot, too. */
 static void begin(lua_State *L, dw_exchange *x) {
   const sse_body *b = lua_touserdata(L, 2);
@@ -213,6 +224,7 @@ static void begin(lua_State *L, dw_exchange *x) {
   dw_timer_init(&e->timer, heartbeat_cb, e);
   if (e->every) dw_timer_start(loop, &e->timer, e->every);
   w->events = e;
+  drop_head(L, x);
 }
 
 void dw_sse_end(dw_exchange *x) {

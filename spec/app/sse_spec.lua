@@ -178,6 +178,35 @@ describe("the answer", function()
   end)
 end)
 
+describe("a compressed answer", function()
+  it("goes out event by event, too", function()
+    local gate = dewar.event()
+    app:get("/", function()
+      return dewar.sse(function(send)
+        send "first"
+        gate:wait()
+        send "second"
+      end)
+    end)
+    local part = client:get("/", { stream = true, headers = { ["Accept-Encoding"] = "gzip" } })
+    assert.are.equal("gzip", part.headers.content_encoding)
+    local chunks = part:chunks()
+    local first = chunks()
+    assert.are.equal("\x1f\x8b", first:sub(1, 2))
+    assert.is_true(#first > 18, "more than a head")
+    gate:set()
+    local rest = {}
+    for chunk in chunks do rest[#rest + 1] = chunk end
+    local path = os.tmpname()
+    local file <close> = assert(io.open(path, "wb"))
+    file:write(first, table.concat(rest))
+    file:flush()
+    local pipe <close> = assert(io.popen("gzip -dc <" .. path))
+    assert.are.equal("data: first\n\ndata: second\n\n", pipe:read "a")
+    os.remove(path)
+  end)
+end)
+
 describe("a source", function()
   it("may be an iterator of events", function()
     local i = 0

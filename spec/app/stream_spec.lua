@@ -118,6 +118,13 @@ describe("trailers of an answer", function()
     assert.are.equal("abc", part.trailers.x_checksum)
   end)
 
+  it("come behind a compressed body as well", function()
+    stream { ["X-Checksum"] = "abc" }
+    local res = client:get("/", { headers = { TE = "trailers", ["Accept-Encoding"] = "gzip" } })
+    assert.are.equal("gzip", res.headers.content_encoding)
+    assert.are.equal("abc", res.trailers.x_checksum)
+  end)
+
   it("may be given by an async function", function()
     stream({ ["X-Checksum"] = "abc" }, dewar.async)
     assert.are.equal("abc", client:get("/", { headers = { TE = "trailers" } }).trailers.x_checksum)
