@@ -11,10 +11,12 @@
 #include "bindings/crypto.h"
 #include "bindings/errors.h"
 #include "bindings/file.h"
+#include "bindings/fs.h"
 #include "bindings/handler.h"
 #include "bindings/headers.h"
 #include "bindings/json.h"
 #include "bindings/log.h"
+#include "bindings/offload.h"
 #include "bindings/poll.h"
 #include "bindings/response.h"
 #include "bindings/task.h"
@@ -49,6 +51,7 @@ static void open_parts(lua_State *L, dw_script *s) {
   dw_response_open(L, s);
   dw_stream_open(L, s);
   dw_files_open(L, s);
+  dw_fs_open(L, s);
   dw_request_open(L, s);
   dw_context_open(L, s);
   dw_app_open(L, s);
@@ -277,6 +280,7 @@ void dw_engine_close(dw_script *s) {
   dw_tasks_close(s);
   dw_watchdog_close(s);
   dw_work_close(s);
+  dw_handles_close(s);
   dw_apps_close(s);
   dw_apps_free(s);
   dw_log_close(s);

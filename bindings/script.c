@@ -20,6 +20,7 @@ dw_script *dw_script_new(lua_State *L) {
   lua_pop(L, 1);
   dw_list_init(&s->apps);
   dw_list_init(&s->clients);
+  dw_list_init(&s->handles);
   return s;
 }
 

@@ -28,6 +28,7 @@ struct dw_script {
   int slots;        /* registry: the anchors of tasks, see task.h */
   dw_list apps;     /* every dw_lua_app */
   dw_list clients;  /* client.c's own */
+  dw_list handles;  /* what is open, see offload.h */
   int classes;      /* registry: class tables by dw_error_class pointer */
   dw_buffer scratch; /* for building text; empty between uses */
   struct dw_tasks *tasks; /* task.c's own */

@@ -13,6 +13,7 @@ local csrf = require "dewar.csrf"
 local filename = require "dewar.filename"
 local files = require "dewar.files"
 local flash = require "dewar.flash"
+local fs = require "dewar.fs"
 local markup = require "dewar.markup"
 local middleware = require "dewar.middleware"
 local nonce = require "dewar.nonce"
@@ -33,6 +34,7 @@ local dewar = {}
 
 for name, value in pairs(core) do dewar[name] = value end
 for _, internal in ipairs {
+  "disk", "net", "processes",
   "adopt_file", "app_new", "attempt", "client_open", "clock_advance", "clock_virtual", "content_type",
   "crypto", "debug_counts", "describe_file", "ensure_sync", "environ", "event_stream", "find_file",
   "has_request", "http_date", "is_error_class", "make_response", "open_file", "plain_text", "read_only",
@@ -81,6 +83,10 @@ dewar.csrf_field = csrf.field
 --- own scripts and styles: `<script nonce="...">`.
 ---@type fun(): string
 dewar.csp_nonce = nonce.current
+
+--- Files and folders, without holding anything up: docs/io.md.
+---@type dewar.fs
+dewar.fs = fs
 
 --- Dewar's own signals, and those that `signal` has made, by name.
 ---@type table<string, dewar.Signal>
