@@ -8,6 +8,7 @@ unused_secondaries = true
 ignore = { "212" }
 
 files["spec"] = { std = "+busted" }
+files["examples/*/spec"] = { std = "+busted" }
 -- Scripts of wrk are made of globals.
 files["bench/driver"] = {
   globals = { "wrk", "setup", "init", "request", "response", "done" },
