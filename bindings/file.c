@@ -135,6 +135,17 @@ static int open_file(lua_State *L) {
   return search(L, dw_script_of(L), &query);
 }
 
+/* is_file(path): a regular file, found without waiting, for what may not wait */
+static int is_file(lua_State *L) {
+  uv_fs_t r;
+  dw_slice path = to_slice(L, 1);
+  bool is = !has_nul(path) && uv_fs_stat(NULL, &r, path.ptr, NULL) == 0 &&
+            S_ISREG(r.statbuf.st_mode);
+  if (!has_nul(path)) uv_fs_req_cleanup(&r);
+  lua_pushboolean(L, is);
+  return 1;
+}
+
 /* find_file(root, path [, index [, accept_encoding]]) -> as open_file; a path
  * that leaves the root, or tries to, is ENOENT; "folder": its index is below */
 static int find_file(lua_State *L) {
@@ -225,7 +236,7 @@ void dw_files_open(lua_State *L, dw_script *s) {
                                          {"__close", file_close},
                                          {NULL, NULL}};
   static const luaL_Reg functions[] = {
-      {"open_file", open_file},   {"find_file", find_file},
+      {"open_file", open_file},   {"find_file", find_file},     {"is_file", is_file},
       {"adopt_file", adopt_file}, {"content_type", content_type},
       {"guess_type", guess_type}, {NULL, NULL}};
   dw_script_type(L, s, FILE_TYPE, NULL, metamethods);

@@ -4,6 +4,7 @@
 #include "bindings/handler.h"
 
 #include "base/error.h"
+#include "bindings/capture.h"
 #include "bindings/errors.h"
 #include "bindings/headers.h"
 #include "bindings/response.h"
@@ -275,6 +276,33 @@ static void out_of_memory(dw_exchange *x) {
             used, limit);
 }
 
+/* With DEBUG, a request keeps what it has met with, in this place of its
+ * object's made values: see lua/dewar/debug.lua. */
+#define REPORTS_KEY "\1reports"
+
+static void add_report(lua_State *L, dw_exchange *x) {
+  dw_task *t = x->script;
+  dw_request_push(L, x);
+  dw_request_push_cache(L, -1);
+  if (lua_getfield(L, -1, REPORTS_KEY) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, REPORTS_KEY);
+  }
+  lua_createtable(L, 0, 4);
+  dw_slot_push(L, x, DW_SLOT_ERROR);
+  lua_setfield(L, -2, "value");
+  dw_slot_push(L, x, DW_SLOT_TRACEBACK);
+  dw_capture_push(L, t->script, lua_gettop(L));
+  lua_setfield(L, -3, "frames");
+  lua_setfield(L, -2, "traceback");
+  lua_pushstring(L, dw_stage_name(x));
+  lua_setfield(L, -2, "stage");
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_pop(L, 3);
+}
+
 /* Looks at what was raised: the class and status of an error, or a response. */
 static int classify_main(lua_State *L) {
   dw_exchange *x = lua_touserdata(L, 1);
@@ -292,6 +320,7 @@ static int classify_main(lua_State *L) {
   if (lua_type(L, -1) == LUA_TSTRING &&
       strcmp(lua_tostring(L, -1), "not enough memory") == 0)
     out_of_memory(x);
+  if (t->context.app->debug && cls != &dw_error_cancelled) add_report(L, x);
   return 0;
 }
 
@@ -415,6 +444,81 @@ static void describe(dw_exchange *x, dw_slice *text, dw_response *response) {
   dw_task_run(x->script, describe_main, &d);
 }
 
+/* --- The debug page --------------------------------------------------------*/
+
+typedef struct page_call {
+  dw_exchange *x;
+  const dw_error_page *page;
+  bool made;
+} page_call;
+
+static void set_info(lua_State *L, dw_exchange *x, const dw_error_page *page) {
+  lua_createtable(L, 0, 8);
+  lua_pushinteger(L, x->error.status);
+  lua_setfield(L, -2, "status");
+  lua_pushlstring(L, page->description.ptr ? page->description.ptr : "",
+                  page->description.len);
+  lua_setfield(L, -2, "description");
+  lua_pushboolean(L, page->json);
+  lua_setfield(L, -2, "json");
+  lua_pushboolean(L, x->unhandled.cls != NULL);
+  lua_setfield(L, -2, "unhandled");
+  lua_pushboolean(L, x->match.kind == DW_MATCH_NOT_FOUND);
+  lua_setfield(L, -2, "no_route");
+  if (x->match.kind == DW_MATCH_NOT_ALLOWED) {
+    dw_task *t = x->script;
+    dw_buffer *text = &t->script->scratch;
+    if (!text->alloc) dw_buffer_init(text, t->script->alloc, 0);
+    text->len = 0;
+    if (dw_allow_text(x->match.allowed, text) == 0) {
+      lua_pushlstring(L, text->ptr ? text->ptr : "", text->len);
+      lua_setfield(L, -2, "allowed");
+    }
+    text->len = 0;
+  }
+}
+
+/* app:_error_page(req, info, made values) -> body, headers; it can't wait. */
+static int call_page(lua_State *L) {
+  page_call *call = lua_touserdata(L, 1);
+  dw_exchange *x = call->x;
+  dw_task *t = x->script;
+  dw_app_push_self(L, t->context.app);
+  lua_getfield(L, -1, "_error_page");
+  lua_insert(L, -2);
+  dw_request_push(L, x);
+  set_info(L, x, call->page);
+  dw_request_push_cache(L, -2);
+  lua_call(L, 4, 2);
+  if (lua_type(L, -2) != LUA_TSTRING) return 0;
+  size_t len;
+  const char *body = lua_tolstring(L, -2, &len);
+  dw_headers_from_table(L, lua_gettop(L), &call->page->response->headers);
+  call->made = dw_buffer_append(call->page->out, body, len) == 0;
+  return 0;
+}
+
+static int page_main(lua_State *L) {
+  page_call *call = lua_touserdata(L, 1);
+  dw_task *t = call->x->script;
+  lua_pushcfunction(L, call_page);
+  lua_pushlightuserdata(L, call);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return 0;
+  const char *text = lua_tostring(L, -1);
+  dw_logf(t->script->log, DEWAR_WARN, "the debug page could not be made: %s",
+          text ? text : "no text");
+  return 0;
+}
+
+static bool error_page(dw_exchange *x, const dw_error_page *page) {
+  dw_lua_app *app = x->app->data;
+  if (!app->debug || (!x->script && !begin(x, app))) return false;
+  page_call call = {.x = x, .page = page};
+  return dw_task_run(x->script, page_main, &call) == DW_RUN_DONE && call.made;
+}
+
+/* --- What becomes of an error ----------------------------------------------*/
+
 static int keep_main(lua_State *L) {
   dw_exchange *x = lua_touserdata(L, 1);
   dw_slot_push(L, x, DW_SLOT_ERROR);
@@ -502,6 +606,7 @@ const dw_runner dw_lua_runner = {
     .uncancel = uncancel,
     .shield = shield,
     .describe = describe,
+    .error_page = error_page,
     .log_error = log_error,
     .keep_error = keep_error,
     .wrap_error = wrap_error,

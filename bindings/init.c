@@ -19,6 +19,7 @@
 #include "bindings/offload.h"
 #include "bindings/poll.h"
 #include "bindings/response.h"
+#include "bindings/snapshot.h"
 #include "bindings/task.h"
 #include "bindings/values.h"
 #include "bindings/websocket.h"
@@ -59,6 +60,7 @@ static void open_parts(lua_State *L, dw_script *s) {
   dw_environ_open(L, s);
   dw_crypto_open(L, s);
   dw_escape_open(L, s);
+  dw_snapshot_open(L, s);
   dw_client_open(L, s);
 #ifdef DEWAR_WITH_WEBSOCKET
   dw_websocket_open(L, s);

@@ -59,10 +59,17 @@ struct dw_tasks {
   lua_State *traced;       /* the innermost state it has whole; NULL: none */
   const char *trace_link;  /* how that was called from the next one */
   lua_CFunction rethrower; /* which of our functions raised it again */
+  unsigned captures;       /* as many tracebacks had their frames taken */
 };
 
 /* Places in the table of slots that belong to no task. */
-enum { DW_FIXED_ERROR = 1, DW_FIXED_TRACE, DW_FIXED_STOCK, DW_FIXED_COUNT };
+enum {
+  DW_FIXED_ERROR = 1,
+  DW_FIXED_TRACE,
+  DW_FIXED_STOCK,
+  DW_FIXED_FRAMES, /* capture.c's own */
+  DW_FIXED_COUNT
+};
 
 enum {
   DW_REFUSALS = 100,     /* a cancellation swallowed as often ends the task */
@@ -190,6 +197,9 @@ bool dw_is_cancelled(lua_State *L, dw_script *s, int index);
 
 /* --- traceback.c -----------------------------------------------------------*/
 
+/* How many calls of co are left out at `level` of a walk that began at `from`;
+ * 0 mostly. */
+int dw_traceback_skip(lua_State *co, int from, int level);
 /* Appends lines for the calls of co, from level on. Never raises. */
 void dw_traceback_append(dw_buffer *b, lua_State *co, int level);
 /* Makes the traceback of the error at index, with the calls of co behind what

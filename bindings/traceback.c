@@ -5,6 +5,7 @@
  * to the next takes its traceback along. Thread: the loop's. */
 #include <string.h>
 
+#include "bindings/capture.h"
 #include "bindings/task_private.h"
 
 /* --- The lines -------------------------------------------------------------*/
@@ -64,15 +65,20 @@ static int depth(lua_State *co) {
   return high;
 }
 
-void dw_traceback_append(dw_buffer *b, lua_State *co, int level) {
+int dw_traceback_skip(lua_State *co, int from, int level) {
   enum { FIRST = 12, LAST = 10 };
+  if (level - from != FIRST) return 0;
+  int left = depth(co) - level;
+  return left > LAST ? left - LAST : 0;
+}
+
+void dw_traceback_append(dw_buffer *b, lua_State *co, int level) {
   lua_Debug ar;
-  int levels = depth(co), top = level;
-  for (; lua_getstack(co, level, &ar); level++) {
-    int left = levels - level;
-    if (level - top == FIRST && left > LAST) {
-      dw_buffer_printf(b, "\n\t... (%d calls more)", left - LAST);
-      level += left - LAST - 1;
+  for (int from = level; lua_getstack(co, level, &ar); level++) {
+    int skip = dw_traceback_skip(co, from, level);
+    if (skip) {
+      dw_buffer_printf(b, "\n\t... (%d calls more)", skip);
+      level += skip - 1;
       continue;
     }
     lua_getinfo(co, "Slnt", &ar);
@@ -219,13 +225,15 @@ void dw_traceback_extend(lua_State *L, dw_script *s, int index, lua_State *co,
   luaL_checkstack(L, 8, NULL);
   if (!b->alloc) dw_buffer_init(b, s->alloc, 0);
   b->len = 0;
-  if (dw_traceback_known(L, s, index, co, level))
+  bool known = dw_traceback_known(L, s, index, co, level);
+  if (known)
     append_known(L, s, b, index);
   else
     append_start(L, b, index);
   dw_traceback_append(b, co, level);
   lua_pushlstring(L, b->ptr ? b->ptr : "", b->len);
   b->len = 0;
+  if (dw_capture_wanted(s)) dw_capture_take(L, s, co, level, known);
   dw_traceback_note(L, s, index, co, link);
 }
 

@@ -283,6 +283,11 @@ App._open_session = session.open
 --- A response from what a view may return; an awaitable is awaited first.
 App.make_response = core.make_response
 
+--- With config.DEBUG, the page in the place of a default one.
+App._error_page = function(...)
+  return require("dewar.debug").page(...)
+end
+
 --- Runs f(req, res) on the response of the current request.
 ---@param f fun(req: dewar.Request, res: dewar.Response): any
 function App:after_this_request(f) -- luacheck: ignore self

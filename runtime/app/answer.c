@@ -30,7 +30,11 @@ int dw_answer_error(dw_exchange *x) {
   bool json = dw_accepts_only_json(dw_request_header(request, "Accept"));
   dw_buffer page;
   dw_buffer_init(&page, x->server->http.alloc, 0);
-  int code = dw_default_page(&page, x->error.status, text, json);
+  const dw_error_page debug = {text, json, r, &page};
+  const dw_runner *runner = x->server->runner;
+  int code = 0;
+  if (!runner || !runner->error_page || !runner->error_page(x, &debug))
+    code = dw_default_page(&page, x->error.status, text, json);
   if (code == 0) code = dw_response_set_body(r, dw_buffer_slice(&page));
   dw_buffer_deinit(&page);
   r->type = json ? "application/json" : "text/html; charset=utf-8";

@@ -105,6 +105,14 @@ struct dewar_exchange {
   void *request;         /* the runner's: its request object */
 };
 
+/* What a page of x->error is made of and goes to. */
+typedef struct dw_error_page {
+  dw_slice description;
+  bool json; /* the client takes nothing else */
+  dw_response *response;
+  dw_buffer *out;
+} dw_error_page;
+
 /* What a script engine does for an exchange beside its handlers. Set once on
  * the server; called only while x->script is set. */
 typedef struct dw_runner {
@@ -129,6 +137,9 @@ typedef struct dw_runner {
    * and its headers into the response. */
   void (*describe)(dw_exchange *x, dw_slice *description,
                    dw_response *response);
+  /* A page in place of the default one, for developers: appends it, and sets
+   * headers; false: there is none. Called without x->script, too. */
+  bool (*error_page)(dw_exchange *x, const dw_error_page *page);
   /* Logs "Exception on /path [GET]" with x->error's traceback. */
   void (*log_error)(dw_exchange *x, const char *where);
   /* x->error is the unhandled one, from now on kept apart for teardown. */
