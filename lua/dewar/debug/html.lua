@@ -149,7 +149,7 @@ function M.failure(report, nonce)
   for i, one in ipairs(report.sections) do
     if i == 1 then page:add "<h2>Request</h2>\n" end
     page:add(i == 1 and "<details class=\"card\" open>" or "<details class=\"card\">")
-    page:add("<summary><b>%s</b><code>%s</code></summary>\n<section>", one.title, #one.rows)
+    page:add("<summary><b>%s</b><small>%s</small></summary>\n<section>", one.title, #one.rows)
     add_rows(page, nil, one.rows)
     page:add "</section></details>\n"
   end

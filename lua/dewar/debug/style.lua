@@ -30,8 +30,10 @@ summary::before { content: ""; align-self: center; width: .38rem; height: .38rem
   border: solid var(--soft); border-width: 0 1.5px 1.5px 0; transform: rotate(-45deg); }
 details[open] > summary::before { transform: rotate(45deg); }
 summary:focus-visible { outline: 2px solid var(--blue); outline-offset: -2px; border-radius: .6rem; }
-summary b { flex: 1; font-weight: 600; min-width: 10rem; overflow-wrap: anywhere; }
+summary b { flex: 1; font-weight: 600; min-width: 8rem; overflow-wrap: anywhere; }
 summary code, .where { color: var(--soft); font: .8125rem/1.5 var(--mono); overflow-wrap: anywhere; }
+summary small { color: var(--soft); }
+.bar + .card, main > section.card:first-child { margin-top: 1rem; }
 .others { border-style: dashed; background: none; }
 .others > summary { color: var(--soft); font-size: .9rem; padding: .45rem 1rem; }
 .others > summary b { font-weight: 400; }
@@ -68,7 +70,7 @@ a { color: var(--blue); }
 table { width: 100%; border-collapse: collapse; font: .8125rem/1.6 var(--mono); }
 td { padding: .4rem 1rem; border-top: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
 tr:first-child td { border-top: 0; }
-td:first-child { white-space: nowrap; color: var(--soft); }
+td:first-child { width: 1%; padding-right: 1.5rem; white-space: nowrap; color: var(--soft); }
 td:last-child { color: var(--soft); text-align: right; }
 footer { max-width: 66rem; margin: 0 auto; padding: 1.6rem clamp(1rem, 4vw, 2.5rem) 3rem; color: var(--soft);
   font-size: .875rem; }
