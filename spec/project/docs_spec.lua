@@ -2,7 +2,8 @@
 --
 -- A block that begins with ```lua is run, with `dewar` and a new `app` at hand;
 -- if it returns something, that is an app. One that begins with ```lua compile
--- is only compiled. ```c is compiled against the public header.
+-- is only compiled. ```c is compiled against the public header, and ```python is
+-- run with what Flask exports, and a new Flask app, at hand.
 local dewar = require "dewar"
 local lfs = require "lfs"
 local process = require "spec.support.process"
@@ -55,6 +56,34 @@ local function run(path, block)
   end
 end
 
+--- A Python that has Flask: Debian's, or the first one on the path.
+local function find_python()
+  for _, python in ipairs { os.getenv "DEWAR_PYTHON" or "/usr/bin/python3", "python3" } do
+    if os.execute(python .. " -c 'import flask' 2>/dev/null") then return python end
+  end
+end
+
+-- Each argument is a line number and, behind a space, a block that starts there.
+local RUNNER = [[
+import sys
+
+for argument in sys.argv[2:]:
+    line, text = argument.split(" ", 1)
+    names = {"__name__": "__main__"}
+    exec("from flask import *; app = Flask('page')", names)
+    exec(compile("\n" * int(line) + text, sys.argv[1], "exec"), names)
+]]
+
+local function run_python(path, list)
+  local python = find_python()
+  if not python then return pending "no python3 here can import flask (python3-flask)" end
+  local command = { python, "-c", RUNNER, path }
+  for _, block in ipairs(list) do command[#command + 1] = block.line .. " " .. block.text end
+  local code, _, err = process.run(command)
+  process.stop_all()
+  assert.are.equal(0, code, err)
+end
+
 -- First: a page on tests may stop the clock.
 describe("the hello of the README", function()
   it("greets", function()
@@ -82,6 +111,14 @@ for _, path in ipairs(pages()) do
           assert.are.equal(0, code, err)
         end)
       end
+    end
+
+    local python = {}
+    for _, block in ipairs(blocks(path)) do
+      if block.language == "python" then python[#python + 1] = block end
+    end
+    if #python > 0 then
+      it("shows Python that Flask runs", function() run_python(path, python) end)
     end
 
     it("has links that lead somewhere", function()
