@@ -70,22 +70,21 @@ function M.html(text)
   return dewar.markup(table.concat(out, "\n"))
 end
 
---- Its first words, without marks.
+--- How it begins: words of its first paragraph, without marks.
 ---@param text string
 ---@param length? integer
 ---@return string
 function M.excerpt(text, length)
   length = length or 220
-  local words = {}
+  local first = ""
   for block in blocks(text) do
-    if not block:find "^## " then
-      words[#words + 1] = ("\n" .. block):gsub("\n[->] ", "\n")
-    end
+    first = block
+    if not block:find "^## " then break end
   end
-  local plain = table.concat(words):gsub("[*`]", ""):gsub("%s+", " "):gsub("^ ", "")
+  local plain = ("\n" .. first):gsub("\n[->] ", "\n"):gsub("[*`]", ""):gsub("%s+", " "):gsub("^ ", "")
   if utf8.len(plain) <= length then return plain end
   local cut = plain:sub(1, utf8.offset(plain, length + 1) - 1)
-  return (cut:gsub("%s+%S*$", "")) .. " …"
+  return (cut:gsub("%s+%S*$", "")) .. "…"
 end
 
 return M
