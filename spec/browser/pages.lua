@@ -1,4 +1,4 @@
--- The app whose error pages are looked at in a browser: see pages_spec.lua.
+-- The app whose error pages are looked at in a browser: see pages.js.
 
 local dewar = require "dewar"
 
