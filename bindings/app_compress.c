@@ -32,8 +32,7 @@ static dw_slice join_types(lua_State *L, const char *name) {
   luaL_buffinit(L, &joined);
   for (lua_Integer i = 1; i <= n; i++) {
     if (i > 1) luaL_addstring(&joined, ", ");
-    if (lua_rawgeti(L, 3, i) != LUA_TSTRING ||
-        strchr(lua_tostring(L, -1), ','))
+    if (lua_rawgeti(L, 3, i) != LUA_TSTRING || strchr(lua_tostring(L, -1), ','))
       bad(L, name, what);
     luaL_addvalue(&joined);
   }
@@ -64,8 +63,8 @@ bool dw_app_configure_compression(lua_State *L, dw_lua_app *a,
   } else if (strcmp(name, "COMPRESS_BR_LEVEL") == 0) {
     c->brotli_level = check_level(L, name);
   } else if (strcmp(name, "COMPRESS_MIN_SIZE") == 0) {
-    c->min_size = (size_t)check_integer(L, name, 0, LUA_MAXINTEGER,
-                                        "a number of bytes");
+    c->min_size =
+        (size_t)check_integer(L, name, 0, LUA_MAXINTEGER, "a number of bytes");
   } else if (strcmp(name, "COMPRESS_TYPES") == 0) {
     set_types(L, a, name);
   } else {

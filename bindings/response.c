@@ -11,7 +11,6 @@
 #include "bindings/handler.h"
 #include "bindings/headers.h"
 #include "bindings/json.h"
-#include "http/mime.h"
 
 const char dw_response_type_name[] = "dewar.response";
 
@@ -311,50 +310,10 @@ static void settle_type(lua_State *L, dw_response *r) {
   r->type = NULL;
 }
 
-static void get_mimetype(lua_State *L, dw_response *r) {
-  dw_slice type = dw_response_type(r);
-  const char *end = memchr(type.ptr, ';', type.len);
-  if (end) type.len = (size_t)(end - type.ptr);
-  type = dw_slice_trim(type);
-  lua_pushlstring(L, type.ptr, type.len);
-}
-
-/* text/… gets a charset, as in Flask. */
-static void set_mimetype(lua_State *L, dw_response *r, int index) {
-  if (lua_type(L, index) != LUA_TSTRING)
-    dw_misuse(L, "mimetype is a string such as \"text/plain\"; got a %s",
-              luaL_typename(L, index));
-  const char *type = lua_tostring(L, index);
-  if (!strchr(type, ';') && dw_mime_is_text(dw_slice_str(type)))
-    type = lua_pushfstring(L, "%s; charset=utf-8", type);
-  int code = dw_headers_set(&r->headers, DW_LITERAL("Content-Type"),
-                            dw_slice_of(type, strlen(type)));
-  if (*type == '\0') dw_misuse(L, "a mimetype is not empty");
-  if (code == DEWAR_EINVAL || strlen(type) != lua_rawlen(L, -1))
-    dw_misuse(L, "the mimetype can't be sent: it has a control character");
-  if (code < 0) luaL_error(L, "not enough memory");
-}
-
 /* What C knows of; the others are in lua/dewar/response.lua. */
 static const char *const field_names[] = {
     "status",   "headers",       "body",    "mimetype",
     "compress", "last_modified", "expires", NULL};
-
-static void get_compress(lua_State *L, const dw_response *r) {
-  if (r->compress)
-    lua_pushboolean(L, r->compress > 0);
-  else
-    lua_pushnil(L);
-}
-
-static void set_compress(lua_State *L, dw_response *r, int index) {
-  if (!lua_isnil(L, index) && !lua_isboolean(L, index))
-    dw_misuse(L,
-              "compress is true, false, or nil for what the app says; got "
-              "a %s",
-              luaL_typename(L, index));
-  r->compress = lua_isnil(L, index) ? 0 : lua_toboolean(L, index) ? 1 : -1;
-}
 
 static int no_field(lua_State *L, const char *name) {
   const char *near = dw_nearest_key(L, lua_upvalueindex(2), name, field_names);
@@ -390,9 +349,9 @@ static int response_index(lua_State *L) {
     else
       lua_pushlstring(L, o->r.body.ptr ? o->r.body.ptr : "", o->r.body.len);
   } else if (strcmp(name, "mimetype") == 0) {
-    get_mimetype(L, &o->r);
+    dw_response_get_mimetype(L, &o->r);
   } else if (strcmp(name, "compress") == 0) {
-    get_compress(L, &o->r);
+    dw_response_get_compress(L, &o->r);
   } else if (!dw_response_get_date(L, o, name)) {
     return no_field(L, name);
   }
@@ -414,7 +373,7 @@ static int response_newindex(lua_State *L) {
   if (strcmp(name, "status") == 0) {
     set_status(L, &o->r, 3);
   } else if (strcmp(name, "mimetype") == 0) {
-    set_mimetype(L, &o->r, 3);
+    dw_response_set_mimetype(L, &o->r, 3);
   } else if (strcmp(name, "headers") == 0) {
     dw_headers_assign(L, 3, &o->r.headers);
   } else if (strcmp(name, "body") == 0) {
@@ -434,7 +393,7 @@ static int response_newindex(lua_State *L) {
       dw_slot_set(L, x, DW_SLOT_BODY);
     }
   } else if (strcmp(name, "compress") == 0) {
-    set_compress(L, &o->r, 3);
+    dw_response_set_compress(L, &o->r, 3);
   } else if (!dw_response_set_date(L, o, name, 3) &&
              !dw_fields_set(L, lua_upvalueindex(2))) {
     return bad_field(L, name);

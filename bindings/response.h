@@ -30,6 +30,12 @@ void dw_response_make(lua_State *L, dw_script *s, int first,
 /* The response of x as an object on the stack, for after hooks. */
 void dw_response_push(lua_State *L, dw_script *s, dw_exchange *x);
 
+/* Fields (response_fields.c): push the value; set that at index, or raise. */
+void dw_response_get_mimetype(lua_State *L, dw_response *r);
+void dw_response_set_mimetype(lua_State *L, dw_response *r, int index);
+void dw_response_get_compress(lua_State *L, const dw_response *r);
+void dw_response_set_compress(lua_State *L, dw_response *r, int index);
+
 /* Methods: set_cookie(name, value, options), delete_cookie(name, options). */
 int dw_response_set_cookie(lua_State *L);
 int dw_response_delete_cookie(lua_State *L);

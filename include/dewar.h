@@ -337,10 +337,10 @@ DEWAR_API int dewar_add_header(dewar_exchange *x, const char *name,
 /* Answers, once: a status from 200 to 599, a content type (NULL for "text/html;
  * charset=utf-8", unless Content-Type was set), and len bytes, which are
  * copied; body may be NULL where len is 0. It is sent when the app's hooks have
- * seen it, compressed where the client can decode that and it is worth it: a
- * header "Cache-Control: no-transform" forbids that. Any failure leaves the request open. DEWAR_EINVAL: as above.
- * DEWAR_EMISUSE: it has been answered. DEWAR_ECANCELED: from inside its cancel.
- * UV_ENOMEM. */
+ * seen it, compressed where that is worth it and the client can decode it: a
+ * header "Cache-Control: no-transform" forbids that. Any failure leaves the
+ * request open. DEWAR_EINVAL: as above. DEWAR_EMISUSE: it has been answered.
+ * DEWAR_ECANCELED: from inside its cancel. UV_ENOMEM. */
 DEWAR_API int dewar_respond(dewar_exchange *x, int status, const char *type,
                             const void *body, size_t len);
 

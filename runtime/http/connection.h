@@ -176,8 +176,8 @@ void dw_body_want(dw_transaction *t, bool whole);
 /* Takes len bytes from the front of body.data. */
 void dw_body_take(dw_transaction *t, size_t len);
 
-/* Answers with status, headers and what is in memory (or no body). 0, or DW_ENOMEM: then
- * nothing was sent, and a smaller answer may be tried. */
+/* Answers with status, headers and what is in memory (or no body). 0, or
+ * DW_ENOMEM: then nothing was sent, and a smaller answer may be tried. */
 int dw_reply(dw_transaction *t, dw_response *response);
 /* The same with a file, which it sends by itself: 0, or DW_ENOMEM as above. */
 int dw_reply_file(dw_transaction *t, dw_response *response);
