@@ -20,6 +20,7 @@
 #include "bindings/poll.h"
 #include "bindings/response.h"
 #include "bindings/snapshot.h"
+#include "bindings/socket.h"
 #include "bindings/task.h"
 #include "bindings/values.h"
 #include "bindings/websocket.h"
@@ -53,6 +54,8 @@ static void open_parts(lua_State *L, dw_script *s) {
   dw_stream_open(L, s);
   dw_files_open(L, s);
   dw_fs_open(L, s);
+  dw_net_open(L, s);
+  dw_process_open(L, s);
   dw_request_open(L, s);
   dw_context_open(L, s);
   dw_app_open(L, s);

@@ -13,15 +13,18 @@ local csrf = require "dewar.csrf"
 local filename = require "dewar.filename"
 local files = require "dewar.files"
 local flash = require "dewar.flash"
+local dns = require "dewar.dns"
 local fs = require "dewar.fs"
 local markup = require "dewar.markup"
 local middleware = require "dewar.middleware"
 local nonce = require "dewar.nonce"
 local options = require "dewar.options"
+local process = require "dewar.process"
 local password = require "dewar.password"
 local Scaffold = require "dewar.scaffold"
 local signals = require "dewar.signals"
 local sse = require "dewar.sse"
+local tcp = require "dewar.tcp"
 local template_errors = require "dewar.template.errors"
 local url = require "dewar.url"
 local views = require "dewar.views"
@@ -87,6 +90,18 @@ dewar.csp_nonce = nonce.current
 --- Files and folders, without holding anything up: docs/io.md.
 ---@type dewar.fs
 dewar.fs = fs
+
+--- Other programs: docs/io.md.
+---@type dewar.process
+dewar.process = process
+
+--- Names and addresses: docs/io.md.
+---@type dewar.dns
+dewar.dns = dns
+
+--- Connections: docs/io.md.
+---@type dewar.tcp
+dewar.tcp = tcp
 
 --- Dewar's own signals, and those that `signal` has made, by name.
 ---@type table<string, dewar.Signal>
