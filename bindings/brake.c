@@ -35,7 +35,7 @@ void *dw_brake_alloc(void *brake, void *ptr, size_t osize, size_t nsize) {
     uv_mutex_unlock(&b->lock);
   }
   if (b->limit && nsize > before && b->used + (nsize - before) > b->limit) {
-    b->refused = true;
+    b->refused = b->pressed = true;
     return NULL;
   }
   void *block = b->alloc(b->alloc_data, ptr, osize, nsize);

@@ -16,6 +16,7 @@ typedef struct dw_brake {
   void *alloc_data;
   size_t used, limit; /* bytes; beyond the limit allocations fail; 0: none */
   bool refused;       /* one has failed so; for the owner to look at */
+  bool pressed;       /* ... and there hasn't been room since */
   lua_Hook hook;      /* raises, or calls dw_brake_loosen */
   void *owner;
   uv_mutex_t lock;

@@ -338,6 +338,7 @@ void dw_task_abort(dw_task *t) {
 /* --- Stage tasks -----------------------------------------------------------*/
 
 int dw_task_open(dw_script *s, const dw_context *context, dw_task **out) {
+  if (s->watchdog) dw_watchdog_relieve(s->watchdog);
   dw_task *t = dw_task_take(s);
   *out = t;
   if (!t) return DW_ENOMEM;

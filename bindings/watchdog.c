@@ -195,6 +195,13 @@ void dw_watchdog_limit_memory(lua_State *L, dw_script *s, size_t bytes) {
   w->brake.limit = bytes;
 }
 
+void dw_watchdog_relieve(dw_watchdog *w) {
+  if (!w->brake.pressed) return;
+  lua_gc(w->script->L, LUA_GCCOLLECT);
+  size_t limit = w->brake.limit;
+  w->brake.pressed = limit && w->brake.used > limit - limit / 8;
+}
+
 bool dw_watchdog_limited(const dw_watchdog *w) { return w->brake.limit > 0; }
 
 bool dw_watchdog_refused(dw_watchdog *w, size_t *used, size_t *limit) {

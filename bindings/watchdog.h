@@ -19,6 +19,10 @@ void dw_watchdog_close(dw_script *s);
  * enter returns, which leave is given. */
 lua_State *dw_watchdog_enter(dw_watchdog *w, lua_State *co);
 void dw_watchdog_leave(dw_watchdog *w, lua_State *outer);
+/* At the beginning of a request. Lua collects before it gives up, but for the
+ * buffers of its string functions: what the last request couldn't have for
+ * them, this one shall not lack. */
+void dw_watchdog_relieve(dw_watchdog *w);
 bool dw_watchdog_limited(const dw_watchdog *w); /* in memory */
 /* Whether the memory limit has been reached since this was asked, and is to be
  * logged: at most once a second. */

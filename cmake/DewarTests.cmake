@@ -6,7 +6,7 @@ find_program(DEWAR_LUACHECK luacheck REQUIRED)
 find_program(DEWAR_NM nm REQUIRED)
 find_program(DEWAR_CXX NAMES c++ g++ clang++ REQUIRED)
 
-set(DEWAR_TEST_TIMEOUT 120)
+set(DEWAR_TEST_TIMEOUT 360)
 
 # The sanitizers' runtime comes first in a process that isn't instrumented
 # itself, such as a stock lua5.4 that loads dewar/core.so.

@@ -122,7 +122,7 @@ describe("MEMORY_LIMIT", function()
       assert.are.equal(503, client:get("/table").status)
       assert.are.equal("fine", client:get("/fine").body)
     end
-    assert.are.equal(1, #records)
+    assert.is_true(#records >= 1 and #records < 6) -- at most one a second
     assert.truthy(records[1]:find("config.MEMORY_LIMIT", 1, true))
     client:close()
   end)

@@ -26,7 +26,7 @@
 #include "base/memory.h"
 #include "base/slice.h"
 
-enum { UNIT_SECONDS = 100, UNIT_ALLOCATIONS = 100000 };
+enum { UNIT_SECONDS = 300, UNIT_ALLOCATIONS = 100000 };
 
 typedef struct unit_test unit_test;
 struct unit_test {
