@@ -31,14 +31,18 @@ View.__index = View
 --- A subclass. Its fields are inherited by its own subclasses.
 ---@generic T
 ---@param name string
+---@param fields? table what it has from the start: `init_every_request = false`...
 ---@return dewar.View
-function View:extend(name)
+function View:extend(name, fields)
   if type(name) ~= "string" then
     error("extend takes the name of the class; got a " .. type(name), 2)
+  elseif fields ~= nil and type(fields) ~= "table" then
+    error("extend takes the fields of the class in a table; got a " .. type(fields), 2)
   end
-  local class = setmetatable({ __name = name }, { __index = self,
+  local class = setmetatable({}, { __index = self,
     __tostring = function() return "view class " .. name end })
-  class.__index = class
+  for key, value in pairs(fields or {}) do class[key] = value end
+  class.__name, class.__index = name, class
   return class
 end
 

@@ -92,7 +92,10 @@ describe("misuse raises at the caller's line", function()
 
   it("of a class-based view", function()
     local View = dewar.View:extend "Own"
-    check { { "extend takes the name", function() dewar.View:extend() end } }
+    check {
+      { "extend takes the name", function() dewar.View:extend() end },
+      { "extend takes the fields of the class in a table; got a number", function() dewar.View:extend("V", 5) end },
+    }
     View.decorators = 5
     check { { "the decorators of Own are a list", function() View:as_view() end } }
     View.decorators = { nothing }

@@ -262,6 +262,22 @@ describe("a blueprint", function()
 end)
 
 describe("a class-based view", function()
+  it("has the fields that extend was given, and keeps its own name", function()
+    local function shout(view)
+      return function(...) return view(...):upper() end
+    end
+    local Greeting = dewar.MethodView:extend("Greeting", { decorators = { shout }, word = "hello", __name = "Other" })
+    function Greeting:get() return self.word end
+    local Parting = Greeting:extend("Parting", { word = "bye" })
+    local app = dewar.app()
+    app:add_url_rule("/greeting", Greeting:as_view())
+    app:add_url_rule("/parting", Parting:as_view())
+    local client <close> = app:test_client()
+    assert.are.equal("HELLO", client:get("/greeting").body)
+    assert.are.equal("BYE", client:get("/parting").body)
+    assert.are.equal("view class Greeting", tostring(Greeting))
+  end)
+
   it("makes an instance a request, or one for all with init_every_request = false", function()
     local made = 0
     local Fresh = dewar.View:extend "Fresh"
