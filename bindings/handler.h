@@ -33,6 +33,8 @@ void dw_context_resolve(lua_State *L, dw_script *s, int index);
 dw_exchange *dw_current_exchange(dw_script *s);
 /* The exchange of the request object at index; raises where it is over. */
 dw_exchange *dw_request_check(lua_State *L, int index);
+/* The same, NULL where it is over. */
+dw_exchange *dw_request_peek(lua_State *L, int index);
 /* The object's table of made values, by name; made if need be. */
 void dw_request_push_cache(lua_State *L, int index);
 /* Whether there is an after_this_request function left; pushes the next one, or

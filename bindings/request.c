@@ -36,6 +36,11 @@ dw_exchange *dw_request_check(lua_State *L, int index) {
   return r->x;
 }
 
+dw_exchange *dw_request_peek(lua_State *L, int index) {
+  const lua_request *r = dw_type_test(L, index, REQUEST_TYPE);
+  return r ? r->x : NULL;
+}
+
 void dw_request_push(lua_State *L, dw_exchange *x) {
   dw_task *t = x->script;
   if (x->request) {

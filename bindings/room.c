@@ -164,19 +164,34 @@ static int room_len(lua_State *L) {
   return 1;
 }
 
-/* Upvalue 2: a list of members, 3: how many of them were given. Who has left
- * since is passed over. */
+/* Whether the object at index is still a member. */
+static bool is_member(lua_State *L, const dw_room *r, int index) {
+  const dw_exchange *x = dw_request_peek(L, index);
+  const dw_websocket *w = x ? dw_websocket_of(&x->http) : NULL;
+  const dw_lua_socket *s = w ? w->data : NULL;
+  return s && find(r, &s->rooms);
+}
+
+/* Upvalue 2: a list of members, 3: how many of them were given, 4: the room.
+ * Who has left since is passed over. */
 static int next_member(lua_State *L) {
-  lua_Integer i = lua_tointeger(L, lua_upvalueindex(3)) + 1;
+  const dw_room *r = lua_touserdata(L, lua_upvalueindex(4));
+  lua_Integer i = lua_tointeger(L, lua_upvalueindex(3));
+  lua_settop(L, 0);
+  do {
+    lua_settop(L, 0);
+    lua_rawgeti(L, lua_upvalueindex(2), ++i);
+  } while (!lua_isnil(L, 1) && !is_member(L, r, 1));
   lua_pushinteger(L, i);
   lua_replace(L, lua_upvalueindex(3));
-  lua_rawgeti(L, lua_upvalueindex(2), i);
   return 1;
 }
 
-/* for ws in room:members(): those that were in it when the loop began */
+/* for ws in room:members(): those that were in it when the loop began, and
+ * still are */
 static int room_members(lua_State *L) {
   dw_room *r = check(L);
+  lua_settop(L, 1);
   luaL_checkstack(L, 8, NULL);
   dw_script_push_self(L, r->script);
   lua_createtable(L, (int)r->count, 0);
@@ -187,7 +202,8 @@ static int room_members(lua_State *L) {
     lua_rawseti(L, -2, ++i);
   }
   lua_pushinteger(L, 0);
-  lua_pushcclosure(L, next_member, 3);
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, next_member, 4);
   return 1;
 }
 

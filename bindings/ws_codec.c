@@ -18,6 +18,7 @@ typedef struct codec {
   dw_script *script;
   dw_ws_pool pool;
   dw_ws ws;
+  dw_buffer out; /* what is encoded; Lua may raise before it has a copy */
   char key[KEY_LENGTH];
 } codec;
 
@@ -37,6 +38,7 @@ static int codec_new(lua_State *L) {
   *c = (codec){.script = s};
   dw_ws_pool_init(&c->pool, s->alloc, true);
   dw_ws_init(&c->ws, &c->pool, NULL, UINT64_MAX);
+  dw_buffer_init(&c->out, s->alloc, 0);
   dw_base64_encode(DW_BASE64, dw_slice_of(bytes, sizeof bytes), c->key);
   dw_type_set(L, CODEC);
   return 1;
@@ -44,6 +46,7 @@ static int codec_new(lua_State *L) {
 
 static int codec_gc(lua_State *L) {
   codec *c = check(L);
+  dw_buffer_deinit(&c->out);
   dw_ws_deinit(&c->ws);
   dw_ws_pool_deinit(&c->pool);
   return 0;
@@ -78,13 +81,9 @@ static int codec_answered(lua_State *L) {
   return 1;
 }
 
-static int push_bytes(lua_State *L, dw_buffer *out, int code) {
-  if (code < 0) {
-    dw_buffer_deinit(out);
-    return raise_code(L, code, "a websocket's frame");
-  }
-  lua_pushlstring(L, out->ptr, out->len);
-  dw_buffer_deinit(out);
+static int push_bytes(lua_State *L, codec *c, int code) {
+  if (code < 0) return raise_code(L, code, "a websocket's frame");
+  lua_pushlstring(L, c->out.ptr, c->out.len);
   return 1;
 }
 
@@ -95,18 +94,18 @@ static int codec_encode(lua_State *L) {
   int kind = luaL_checkoption(L, 2, NULL, kinds);
   dw_slice data;
   data.ptr = luaL_checklstring(L, 3, &data.len);
-  dw_buffer out;
-  dw_buffer_init(&out, c->script->alloc, 0);
+  c->out.len = 0;
   int code;
   if (kind < 2)
-    code = dw_ws_write(&c->ws, kind == 0, data, &out);
+    code = dw_ws_write(&c->ws, kind == 0, data, &c->out);
   else if (data.len > DW_WS_CONTROL_MAX)
     return luaL_error(L, "a %s takes up to %d bytes", kinds[kind],
                       DW_WS_CONTROL_MAX);
   else
     code = dw_ws_write_control(
-        &c->ws, kind == 2 ? DW_WS_OPCODE_PING : DW_WS_OPCODE_PONG, data, &out);
-  return push_bytes(L, &out, code);
+        &c->ws, kind == 2 ? DW_WS_OPCODE_PING : DW_WS_OPCODE_PONG, data,
+        &c->out);
+  return push_bytes(L, c, code);
 }
 
 /* codec:close(code, reason) -> bytes */
@@ -117,10 +116,9 @@ static int codec_close(lua_State *L) {
   reason.ptr = luaL_optlstring(L, 3, "", &reason.len);
   luaL_argcheck(L, code >= 0 && code <= UINT16_MAX, 2, "no code");
   luaL_argcheck(L, reason.len <= DW_WS_REASON_MAX, 3, "the reason is too long");
-  dw_buffer out;
-  dw_buffer_init(&out, c->script->alloc, 0);
-  return push_bytes(L, &out,
-                    dw_ws_write_close(&c->ws, (uint16_t)code, reason, &out));
+  c->out.len = 0;
+  return push_bytes(L, c,
+                    dw_ws_write_close(&c->ws, (uint16_t)code, reason, &c->out));
 }
 
 static int push_event(lua_State *L, codec *c, dw_ws_event e) {

@@ -84,6 +84,8 @@ static void feed(dw_client *c, const char *bytes, size_t len, bool eof) {
       answered(c, 0, NULL);
       break;
     case DW_PARSE_ERROR:
+      /* Who goes on answering must not wait for us. */
+      if (!eof) dw_stream_shutdown(c->stream);
       answered(c, eof ? UV_ECONNRESET : DEWAR_EPARSE,
                dw_answer_parser_reason(c->parser));
       break;

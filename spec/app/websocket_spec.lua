@@ -700,24 +700,6 @@ describe("a websocket", function()
       ws:close()
     end)
 
-    it("doesn't read on while WEBSOCKET_MAX_QUEUE messages wait", function()
-      local go = dewar.event()
-      local count = 0
-      local client <close> = serve(function(ws)
-        ws:receive()
-        go:wait()
-        for _ in ws:messages() do count = count + 1 end
-      end, { WEBSOCKET_MAX_QUEUE = 2, WEBSOCKET_COMPRESS = false })
-      local ws = client:websocket "/"
-      local text = ("x"):rep(10000)
-      for _ = 1, 200 do ws:send(text) end
-      -- What the connection and the pair hold is little of these 2 MB.
-      assert.is_true(dewar.now() > 0)
-      go:set()
-      ws:close()
-      assert.are.equal(199, count)
-    end)
-
     it("compresses where the client offers it", function()
       for how, extensions in pairs {
         [true] = "permessage-deflate; server_no_context_takeover; client_no_context_takeover",

@@ -1,6 +1,7 @@
 -- Writes a seed for each case of the fixtures of messages:
 --     lua5.4 spec/fuzz/seeds.lua spec/fuzz/corpus/parser spec/fixtures/http/*
 --     lua5.4 spec/fuzz/seeds.lua spec/fuzz/corpus/multipart spec/fixtures/forms/*
+--     lua5.4 spec/fuzz/seeds.lua spec/fuzz/corpus/websocket spec/fixtures/websocket/*
 -- A seed is the fuzzer's prefix of four bytes and the bytes of the case. Large
 -- cases are left out: small ones teach a fuzzer as much.
 local LARGEST = 400
@@ -30,6 +31,14 @@ end
 -- Title to bytes, of one file.
 local function read_cases(path)
   local cases, title = {}, nil
+  local websocket = path:match "websocket/([^/]+)%.ws$"
+  if websocket then
+    package.path = "./?.lua;" .. package.path
+    for _, case in ipairs(require "spec.support.websocket".fixtures(websocket)) do
+      cases[case.title] = case.bytes
+    end
+    return cases
+  end
   for line in io.lines(path) do
     title = line:match("^== (.*)") or title
     local bytes = line:match("^> (.*)")

@@ -9,3 +9,6 @@ set(fuzzers
   fuzz_parser.c
   fuzz_router.c
 )
+if(DEWAR_WITH_WEBSOCKET)
+  list(APPEND fuzzers fuzz_websocket.c)
+endif()

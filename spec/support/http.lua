@@ -71,6 +71,8 @@ function http.fixtures(name)
   return cases
 end
 
+http.unescape = unescape
+
 -- --- Answers ----------------------------------------------------------------------
 
 --- The bytes of a chunked body from `at`, where it ends, and whether it does.
