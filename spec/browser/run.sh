@@ -31,7 +31,7 @@ mkdir -p "$modules"
   cd "$modules"
   npm install --no-audit --no-fund --loglevel=error >npm.log 2>&1 &&
     cp package.json installed.json
-) 9>"$modules/lock" || skip "npm could not install playwright-core: see $modules/npm.log"
+) 9>"$modules/lock" || skip "npm could not install the packages: see $modules/npm.log"
 
 NODE_PATH=$modules/node_modules BUILD=$build CHROMIUM=$CHROMIUM
 export NODE_PATH BUILD CHROMIUM
