@@ -100,6 +100,7 @@ expect interrupted
 expect >
 send 40 + 2\r
 expect 42
+expect >
 send \x04
 eof
 ]]
