@@ -189,6 +189,7 @@ static int receive_from(lua_State *L, dw_exchange *x, double seconds) {
   int n = push_next(L, w);
   if (n) return n;
   s->receiver = dw_wait_begin(L, script_of(x), forget, w);
+  dw_wait_name(s->receiver, "websocket message");
   w->waiting = true;
   return dw_wait(L, s->receiver, seconds, received_k, (lua_KContext)x);
 }

@@ -87,6 +87,20 @@ describe("a websocket", function()
         "/rooms/lobby/7", "ada", true }, seen)
     end)
 
+    it("has the visitor's session", function()
+      local client <close> = new(function(app)
+        app.config.SECRET_KEY = "dev"
+        app:websocket("/", function(ws) ws:send(ws.session.user or "nobody") end)
+      end)
+      local function user()
+        local ws <close> = client:websocket "/"
+        return (ws:receive())
+      end
+      assert.are.equal("nobody", user())
+      client:session(function(session) session.user = "ada" end)
+      assert.are.equal("ada", user())
+    end)
+
     it("is accepted by the first receive, send, ping or close", function()
       for _, first in ipairs {
         function(ws) ws:receive() end,
