@@ -1,7 +1,8 @@
 # A program in a terminal: terminal.py PROGRAM ARGUMENT... reads steps from stdin,
 # a line each: "expect TEXT" waits for it, "send TEXT" types it, with \r \t \x03
-# and the like; "eof" waits for the end. Prints the exit code, or what was seen.
-import os, pty, select, sys, time
+# and the like, "type TEXT" does so once a line editor reads; "eof" waits for the
+# end. Prints the exit code, or what was seen.
+import os, pty, select, sys, termios, time
 
 pid, fd = pty.fork()
 if pid == 0:
@@ -36,7 +37,10 @@ for step in sys.stdin.read().splitlines():
     what, _, text = step.partition(" ")
     text = text.encode().decode("unicode_escape").encode("latin-1")
     limit = time.monotonic() + 30
-    if what == "send":
+    while what == "type" and termios.tcgetattr(fd)[3] & termios.ICANON:
+        if not read() or time.monotonic() > limit:
+            fail(step)
+    if what in ("send", "type"):
         os.write(fd, text)
         continue
     while what == "eof" or text not in seen[at:]:
