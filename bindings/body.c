@@ -104,20 +104,52 @@ int dw_request_json(lua_State *L) {
 
 /* --- Piece by piece --------------------------------------------------------*/
 
-/* Upvalue 1: the request object, which the waits need at 1. */
+/* The size of a piece at the index; 0: none is given. */
+static lua_Integer check_size(lua_State *L, int index) {
+  if (lua_isnoneornil(L, index)) return 0;
+  int isint = 0;
+  lua_Integer size =
+      lua_type(L, index) == LUA_TNUMBER ? lua_tointegerx(L, index, &isint) : 0;
+  if (!isint || size < 1)
+    dw_misuse(L,
+              "chunks: the size of a piece is a positive whole number of "
+              "bytes; got %s",
+              luaL_tolstring(L, index, NULL));
+  return size;
+}
+
+/* What was given of the buffer is only taken where its rest doesn't do, so that
+ * small pieces of a large one don't move it each time. */
+static void take_given(dw_exchange *x, dw_reader *r) {
+  if (r->given > 0) dw_body_take(&x->http, r->given);
+  r->given = 0;
+}
+
+/* Upvalues: 1 the request object, which the waits need at 1; 2 how large each
+ * piece is to be but for the last, 0: as they come. */
 static int chunk_k(lua_State *L, int status, lua_KContext ctx) {
   dw_exchange *x = (dw_exchange *)ctx;
+  dw_reader *r = x->body_data;
   dw_body *b = &x->http.body;
+  uint64_t size = (uint64_t)lua_tointeger(L, lua_upvalueindex(2));
+  uint64_t least = size ? size : 1;
   (void)status;
-  if (b->data.len == 0 || b->received > x->max_content_length)
+  if (b->data.len - r->given < least) take_given(x, r);
+  if (b->data.len < least || b->received > x->max_content_length)
     dw_reader_check(L, x);
-  if (b->data.len > 0) {
-    lua_pushlstring(L, b->data.ptr, b->data.len);
-    dw_body_take(&x->http, b->data.len);
+  if (b->data.len < least && !b->ended) {
+    uint64_t taken = b->received - b->data.len;
+    return dw_reader_wait(L, x, size ? taken + size - 1 : 0, chunk_k);
+  }
+  size_t rest = b->data.len - r->given;
+  size_t len = size && size < rest ? (size_t)size : rest;
+  if (len == 0) {
+    lua_pushnil(L);
     return 1;
   }
-  if (!b->ended) return dw_reader_wait(L, x, 0, chunk_k);
-  lua_pushnil(L);
+  lua_pushlstring(L, b->data.ptr + r->given, len);
+  r->given += len;
+  if (r->given == b->data.len) take_given(x, r);
   return 1;
 }
 
@@ -130,10 +162,13 @@ static int next_chunk(lua_State *L) {
 /* The bytes as they were sent, whatever Content-Encoding says of them. */
 int dw_request_chunks(lua_State *L) {
   dw_exchange *x = dw_request_check(L, 1);
+  lua_settop(L, 2);
+  lua_Integer size = check_size(L, 2);
   dw_reader *r = dw_reader_of(L, x);
   if (r->use == DW_READER_NEW) dw_reader_check(L, x);
   dw_reader_begin(L, r, DW_READER_CHUNKS);
   lua_pushvalue(L, 1);
-  lua_pushcclosure(L, next_chunk, 1);
+  lua_pushinteger(L, size);
+  lua_pushcclosure(L, next_chunk, 2);
   return 1;
 }

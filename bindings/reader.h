@@ -21,6 +21,7 @@ typedef struct dw_reader {
   bool waiting;   /* for the spool */
   uint8_t use;    /* dw_reader_use: what the body's bytes have gone to */
   uint64_t whole; /* see dw_reader_wait */
+  size_t given;   /* of body.data by chunks, not yet taken */
   dw_form_limits limits;
   size_t fed;             /* of a body that was read whole, to the form */
   dw_form_data *form;     /* being read */

@@ -467,3 +467,109 @@ describe("trailers", function()
     end
   end)
 end)
+
+describe("chunks of a size", function()
+  local function sizes_of(size)
+    return function(req)
+      local sizes, text = {}, {}
+      for chunk in req:chunks(size) do
+        sizes[#sizes + 1] = #chunk
+        text[#text + 1] = chunk
+      end
+      return { sizes = sizes, text = table.concat(text) }
+    end
+  end
+
+  it("have just that size, but for the last", function()
+    app:post("/sized", sizes_of(4))
+    for _, split in ipairs { 1, 3, 4, 7, 1000 } do
+      for _, framing in ipairs { "length", "chunked" } do
+        local body = "abcdefghij"
+        local request = framing == "length"
+          and http.request("POST", "/sized", { "Content-Length: 10" }, body)
+          or http.request("POST", "/sized", { "Transfer-Encoding: chunked" }, http.chunked("abc", "defghi", "j"))
+        local answers = exchange(request, { split = split })
+        assert.are.equal(200, answers[1].status, framing .. " in pieces of " .. split)
+        local got = dewar.json.decode(answers[1].body)
+        assert.are.same({ 4, 4, 2 }, got.sizes)
+        assert.are.equal(body, got.text)
+      end
+    end
+  end)
+
+  it("leave no empty one behind a body that they divide", function()
+    app:post("/sized", sizes_of(5))
+    assert.are.same({ 5, 5 }, client:post("/sized", { body = "abcdefghij" }):json().sizes)
+    assert.are.same({}, client:post("/sized", { body = "" }):json().sizes)
+  end)
+
+  it("may be larger than what is read ahead, or the body", function()
+    local size = 300 * KIB
+    app:post("/sized", sizes_of(size))
+    assert.are.same({ size, size, 100 * KIB },
+      client:post("/sized", { body = pieces(700) }):json().sizes)
+    assert.are.same({ 5 }, client:post("/sized", { body = "abcde" }):json().sizes)
+  end)
+
+  it("may be a byte each, at no more cost than the bytes", function()
+    app:post("/bytes", function(req)
+      local n = 0
+      for chunk in req:chunks(1) do
+        assert(#chunk == 1)
+        n = n + 1
+      end
+      return tostring(n)
+    end)
+    assert.are.equal(tostring(200 * KIB), client:post("/bytes", { body = pieces(200) }).body)
+  end)
+
+  it("go on where an iterator of another size has stopped", function()
+    app:post("/both", function(req)
+      return { req:chunks(3)(), req:chunks(2)(), req:chunks()() }
+    end)
+    local answers = exchange(http.request("POST", "/both", { "Content-Length: 8" }, "abcdefgh"))
+    assert.are.equal('["abc","de","fgh"]\n', answers[1].body)
+  end)
+
+  it("hold the client back while nobody takes them", function()
+    app:post("/slow", function(req)
+      local n = 0
+      for chunk in req:chunks(10 * KIB) do
+        n = n + #chunk
+        gate:wait()
+      end
+      return tostring(n)
+    end)
+    local body, sent = pieces(4096)
+    local answer = dewar.spawn(function() return client:post("/slow", { body = body }).body end)
+    settle()
+    assert.is_true(sent() < 1024 * KIB, "the client was held back")
+    gate:set()
+    assert.are.equal(tostring(4096 * KIB), (dewar.await(answer)))
+  end)
+
+  it("are refused with a 413 where the body is too large", function()
+    app.config.MAX_CONTENT_LENGTH = 6
+    app:post("/sized", sizes_of(4))
+    assert.are.equal(413, client:post("/sized", { body = "abcdefghij" }).status)
+    local answers = exchange(http.request("POST", "/sized", { "Transfer-Encoding: chunked" },
+      http.chunked("abc", "defghi", "j")))
+    assert.are.equal(413, answers[1].status)
+  end)
+
+  it("have a size that is a positive whole number", function()
+    local message
+    app:post("/bad", function(req)
+      local bad = ({ zero = 0, minus = -1, half = 1.5, text = "4", list = {} })[req.args.size]
+      local ok, err = pcall(function() return req:chunks(bad) end)
+      assert(not ok)
+      message = err
+      return req:body()
+    end)
+    for name, shown in pairs { zero = "0", minus = "-1", half = "1.5", text = "4", list = "table: " } do
+      assert.are.equal("x", client:post("/bad", { query = { size = name }, body = "x" }).body)
+      assert.matches("body_spec.lua:%d+: chunks: the size of a piece is a positive whole number of bytes; got "
+        .. shown:gsub("%p", "%%%0"), message)
+    end
+  end)
+end)

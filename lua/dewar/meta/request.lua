@@ -135,9 +135,11 @@ function Request:text() end
 ---@return any
 function Request:json(options) end
 
----The body piece by piece, as it comes: an iterator that waits for the network.
+---The body piece by piece: an iterator that waits for the network. Pieces are as
+---they come, or of just `size` bytes each, but for the last.
+---@param size? integer
 ---@return fun(): string?
-function Request:chunks() end
+function Request:chunks(size) end
 
 ---A form of multipart/form-data part by part, as it comes, without keeping any
 ---of it: an iterator that waits for the network. What wasn't read of a part is
