@@ -3,7 +3,8 @@
  * leads nowhere. What keeps it short: a node knows how many segments the rules
  * below it take; a part that spans segments is not tried again from a place
  * that an earlier try has covered; and a budget of steps, which no honest path
- * comes near, ends what is left. Owner: the request, by its arena. */
+ * comes near, ends what is left. A path that is a rule's own text is found at
+ * once. Owner: the request, by its arena. */
 #include "app/router_private.h"
 
 enum { LOCAL_VALUES = 16 }; /* captured without memory of the arena */
@@ -302,6 +303,29 @@ static bool find_merged(walker *w) {
   return found;
 }
 
+static bool has_rules(const dw_router_node *root) {
+  return root->nbranches > 0 || root->nedges > 0;
+}
+
+/* A path that some rule without variables is written as. Static segments go
+ * before variables, so that no walk could find another rule; with rules for
+ * hosts, which go before both, it could. */
+static bool find_whole(walker *w) {
+  const dw_router *r = w->router;
+  dw_slice path = w->query->raw_path;
+  if (path.len > r->longest || path.len == 0) return false;
+  if (has_rules(&r->on_host) || has_rules(&r->on_subdomain)) return false;
+  if (w->query->method == DW_METHOD_OPTIONS) return false;
+  const dw_router_node *node = dw_router_find_branch(&r->whole, path);
+  if (!node) return false;
+  bool slash = path.ptr[path.len - 1] == '/';
+  w->wish = HANDLES_METHOD;
+  if (pick(w, slash ? node->slashed : node->plain, ALL)) return true;
+  w->allowed = 0;
+  w->other_kind = false;
+  return false;
+}
+
 /* From the order of capture (the host's first) to the order of the rule. */
 static int order_values(walker *w, dw_match *out) {
   const dw_rule *rule = w->rule;
@@ -383,6 +407,7 @@ int dw_router_match(const dw_router *r, const dw_match_query *q,
               .captures = {.arena = arena, .values = values},
               .method = DW_METHOD_BIT(q->method)};
   *out = (dw_match){.kind = DW_MATCH_BAD_PATH, .location = DW_EMPTY};
+  if (find_whole(&w)) return answer(&w, true, out);
   int rc = dw_path_split(q->raw_path, arena, segments, &w.path);
   if (rc < 0) return rc == DEWAR_EPARSE ? 0 : rc;
   if (r->most_vars > LOCAL_VALUES)

@@ -166,6 +166,10 @@ struct dw_router {
   dw_rule_index endpoints, texts;
   /* Three trees; the first two have host patterns in their roots. */
   dw_router_node on_host, on_subdomain, anywhere;
+  /* And one branch per text of a rule without variables: to its end in the
+   * last tree. A path that is such a text needs no walk. */
+  dw_router_node whole;
+  size_t longest; /* of those texts */
   uint32_t nested;      /* edges with such a number */
   size_t most_vars;     /* of any rule, host variables included */
   dw_slice server_name; /* without port, lower case; "" where there is none */
@@ -248,6 +252,8 @@ typedef struct dw_router_plan {
   uint32_t branches_cap;
   dw_router_edge *edges; /* likewise */
   uint32_t edges_cap;
+  dw_router_branch *whole; /* the table for r->whole if there is a new text */
+  uint32_t whole_cap;
   uint32_t first_nested; /* the number of the edge from at to chain */
   uint32_t nested;       /* the router's count */
 } dw_router_plan;

@@ -183,6 +183,33 @@ static int make_chain(dw_router *r, dw_rule *rule, dw_router_plan *plan) {
   return 0;
 }
 
+/* Whether a path can be the rule's text, letter by letter, and then leads to
+ * its end. */
+static bool is_spelled_out(const dw_rule *rule) {
+  if (rule->nvars > 0 || rule->place != DW_RULE_ANYWHERE) return false;
+  const char *p = rule->text.ptr, *end = p + rule->text.len;
+  for (; p < end; p++)
+    if (*p == '%' || (*p == '/' && p + 1 < end && p[1] == '/')) return false;
+  return true;
+}
+
+static int plan_whole(dw_router *r, const dw_rule *rule,
+                      dw_router_plan *plan) {
+  if (!is_spelled_out(rule) || dw_router_find_branch(&r->whole, rule->text))
+    return 0;
+  plan->whole = roomy_branches(&r->pool, &r->whole, &plan->whole_cap);
+  return plan->whole ? 0 : DW_ENOMEM;
+}
+
+static void place_whole(dw_router *r, const dw_rule *rule,
+                        const dw_router_plan *plan, dw_router_node *end) {
+  if (!plan->whole) return;
+  r->whole.branches = plan->whole;
+  r->whole.branches_cap = plan->whole_cap;
+  put_branch(&r->whole, rule->text, end);
+  if (rule->text.len > r->longest) r->longest = rule->text.len;
+}
+
 int dw_router_plan_rule(dw_router *r, dw_rule *rule, dw_router_plan *plan,
                         dw_buffer *message) {
   dw_router_node *node = dw_router_root(r, rule->place);
@@ -190,6 +217,7 @@ int dw_router_plan_rule(dw_router *r, dw_rule *rule, dw_router_plan *plan,
   for (dw_router_node *next; depth < end; depth++, node = next)
     if (!(next = follow(node, part_at(rule, depth)))) break;
   *plan = (dw_router_plan){.at = node, .depth = depth, .nested = r->nested};
+  if (plan_whole(r, rule, plan) < 0) return DW_ENOMEM;
   if (depth == end)
     return check_taken(rule->slash ? node->slashed : node->plain, rule,
                        message);
@@ -225,6 +253,7 @@ void dw_router_place_rule(dw_router *r, dw_rule *rule,
     r->nested = plan->nested;
   }
   dw_router_node *node = note_lengths(r, rule);
+  place_whole(r, rule, plan, node);
   dw_rule **list = rule->slash ? &node->slashed : &node->plain;
   while (*list) list = &(*list)->next;
   *list = rule;

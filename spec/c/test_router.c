@@ -35,6 +35,40 @@ TEST(prefers_a_static_segment_over_a_parameter) {
   teardown(&f);
 }
 
+/* Such a path isn't walked; whatever it can't decide alone must be. */
+TEST(finds_a_path_that_is_a_rules_own_text_as_a_walk_would) {
+  fixture f;
+  setup(&f);
+  ADD(&f, "/a/b", NAMED("get"));
+  ADD(&f, "/a/b", NAMED("put"), METHODS(DW_METHOD_PUT));
+  ADD(&f, "/a/<x>", NAMED("any"), METHODS(DW_METHOD_POST));
+  ADD(&f, "/a/b/", NAMED("folder"), METHODS(DW_METHOD_DELETE));
+  ADD(&f, "/loose/", NAMED("loose"), .strict_slashes = 0);
+  ADD(&f, "/50%", NAMED("half"));
+  ADD(&f, "/x//y", NAMED("merged"));
+  ADD(&f, "/p//q", NAMED("double"), .merge_slashes = 0);
+  ADD(&f, "/socket", NAMED("socket"), .websocket = true);
+  CHECK_ROUTE(&f, "GET /a/b", "get");
+  CHECK_ROUTE(&f, "HEAD /a/b", "get");
+  CHECK_ROUTE(&f, "PUT /a/b", "put");
+  CHECK_ROUTE(&f, "POST /a/b", "any x='b'");
+  CHECK_ROUTE(&f, "DELETE /a/b", "-> /a/b/");
+  CHECK_ROUTE(&f, "PATCH /a/b", "405 GET HEAD POST PUT OPTIONS");
+  CHECK_ROUTE(&f, "OPTIONS /a/b", "OPTIONS GET HEAD POST PUT OPTIONS");
+  CHECK_ROUTE(&f, "GET /loose", "loose");
+  CHECK_ROUTE(&f, "GET /loose/", "loose");
+  CHECK_ROUTE(&f, "GET /50%25", "half");
+  CHECK_ROUTE(&f, "GET /50%", "400");
+  CHECK_ROUTE(&f, "GET /x//y", "-> /x/y");
+  CHECK_ROUTE(&f, "GET /p//q", "double");
+  CHECK_ROUTE(&f, "GET /%61/b", "get");
+  CHECK_ROUTE(&f, "GET /socket", "400 websocket");
+  ADD(&f, "/<x>/b", NAMED("there"), .host = dw_slice_str("there"));
+  CHECK_ROUTE(&f, "GET /a/b", "get");
+  CHECK_ROUTE(&f, "GET there /a/b", "there x='a'");
+  teardown(&f);
+}
+
 TEST(turns_back_from_a_static_segment_that_leads_nowhere) {
   fixture f;
   setup(&f);
