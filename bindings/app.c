@@ -26,7 +26,7 @@ dw_lua_app *dw_app_check(lua_State *L, int index) {
 }
 
 void dw_app_push_refs(lua_State *L, dw_lua_app *app) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, app);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, app->anchor);
 }
 
 void dw_app_push_self(lua_State *L, dw_lua_app *app) {
@@ -37,20 +37,21 @@ void dw_app_push_self(lua_State *L, dw_lua_app *app) {
 
 void dw_app_activate(lua_State *L, int index) {
   dw_lua_app *a = dw_app_check(L, index);
+  if (a->anchor != LUA_NOREF) return;
   lua_getiuservalue(L, index, 1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, a);
+  a->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 static bool is_active(const dw_lua_app *a) {
   return a->tasks + a->services > 0 || !dw_server_idle(a->server);
 }
 
-/* The refs table holds the userdata, so it's enough to let go of that. Setting
- * an existing key to nil raises nothing. */
+/* The refs table holds the userdata, so it's enough to let go of that, which
+ * raises nothing. */
 void dw_app_deactivate(lua_State *L, dw_lua_app *a) {
   if (!a->server || is_active(a)) return;
-  lua_pushnil(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, a);
+  luaL_unref(L, LUA_REGISTRYINDEX, a->anchor);
+  a->anchor = LUA_NOREF;
 }
 
 static void idle_cb(dw_server *server) {
@@ -66,6 +67,7 @@ static int app_new(lua_State *L) {
   memset(a, 0, sizeof *a);
   a->script = s;
   a->refs = DW_REF_COUNT;
+  a->anchor = LUA_NOREF;
   dw_list_init(&a->node);
   dw_list_init(&a->drained);
   luaL_setmetatable(L, DW_APP_TYPE);

@@ -16,6 +16,7 @@ typedef struct dw_lua_app {
   dw_server *server;
   dw_list node;      /* of the script */
   int refs;          /* functions in the refs table */
+  int anchor;        /* registry: the refs table, while the app is active */
   unsigned tasks;    /* background tasks, which keep it active */
   unsigned services; /* as does its service */
   dw_list drained;   /* who waits for the end of all background tasks */

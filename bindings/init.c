@@ -108,6 +108,7 @@ static dw_script *new_script(lua_State *L, dewar_runtime *rt) {
   s->alloc = &rt->alloc;
   s->log = &rt->log;
   s->module = s->saved = s->loaded = s->classes = LUA_NOREF;
+  s->request_type = LUA_NOREF;
   dw_buffer_init(&s->scratch, &rt->alloc, 0);
   rt->refs++;
   rt->script = s;
@@ -273,6 +274,7 @@ static void leave(dw_script *s) {
   unref(s, &s->module);
   unref(s, &s->saved);
   unref(s, &s->classes);
+  unref(s, &s->request_type);
   dw_script_forget(s);
   call_protected(L, collect, NULL);
 }

@@ -49,7 +49,8 @@ void dw_request_push(lua_State *L, dw_exchange *x) {
   }
   lua_request *r = lua_newuserdatauv(L, sizeof *r, 1);
   *r = (lua_request){.script = t->script};
-  dw_type_set(L, REQUEST_TYPE);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->script->request_type);
+  lua_setmetatable(L, -2);
   lua_pushvalue(L, -1);
   dw_slot_set(L, x, DW_SLOT_REQUEST);
   r->x = x;
@@ -323,6 +324,9 @@ void dw_request_open(lua_State *L, dw_script *s) {
   luaL_newmetatable(L, REQUEST_TYPE);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, REQUEST_TYPE);
+  /* A request is made for each request: a number finds its type sooner. */
+  lua_pushvalue(L, -1);
+  s->request_type = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushlightuserdata(L, s);
   lua_newtable(L);
   for (const dw_request_field *f = dw_request_fields; f->name; f++) {

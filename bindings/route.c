@@ -256,9 +256,8 @@ int dw_app_build(lua_State *L) {
   o.nvalues = read_values(L, 3, &values);
   o.values = values;
   /* Converters are reached through an active app. */
-  dw_app_push_refs(L, a);
-  bool active = !lua_isnil(L, -1);
-  if (!active) dw_app_activate(L, 1);
+  bool active = a->anchor != LUA_NOREF;
+  dw_app_activate(L, 1);
   dw_buffer url;
   dw_buffer_init(&url, s->alloc, 0);
   s->scratch.len = 0;
@@ -266,10 +265,7 @@ int dw_app_build(lua_State *L) {
   if (code == 0) code = dw_buffer_append_slice(&s->scratch, dw_buffer_slice(&url));
   dw_buffer_deinit(&url);
   unref_values(L, values, o.nvalues);
-  if (!active) {
-    lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, a);
-  }
+  if (!active) dw_app_deactivate(L, a);
   if (code == DW_ENOMEM) return luaL_error(L, "not enough memory");
   if (code < 0) lua_pushnil(L);
   if (code < 0 && s->scratch.len == 0)

@@ -40,6 +40,7 @@ struct dw_script {
   int module; /* registry: the module table */
   int saved;  /* registry: what preload.c has replaced */
   int loaded; /* registry: the Lua app that was loaded */
+  int request_type; /* registry: the metatable of requests */
   bool owns_lua;
   bool closing;
 };
