@@ -146,11 +146,24 @@ static size_t distance(const char *a, size_t la, const char *b, size_t lb) {
   return rows[la % 3][lb];
 }
 
+/* The one name that begins with the word, if that says something. */
+static const char *begun(const char *word, size_t len,
+                         const char *const *names) {
+  const char *found = NULL;
+  for (; len >= 3 && *names; names++) {
+    if (strncmp(*names, word, len) != 0) continue;
+    if (found) return NULL;
+    found = *names;
+  }
+  return found;
+}
+
 const char *dw_nearest(const char *word, const char *const *names) {
+  const char *const *all = names;
   size_t len = strlen(word);
   if (len == 0 || len > MAX_WORD) return NULL;
   const char *nearest = NULL;
-  size_t best = len / 3 + 2; /* this far is not near any more */
+  size_t best = (len + 3) / 4 + 1; /* this far is not near any more */
   for (; *names; names++) {
     size_t name_len = strlen(*names);
     if (name_len > MAX_WORD) continue;
@@ -160,7 +173,7 @@ const char *dw_nearest(const char *word, const char *const *names) {
       nearest = *names;
     }
   }
-  return nearest;
+  return nearest ? nearest : begun(word, len, all);
 }
 
 const char *dw_nearest_key(lua_State *L, int index, const char *word,

@@ -20,17 +20,31 @@ local function distance(a, b)
   return rows[#a][#b]
 end
 
---- The name in the list that was probably meant, or nil.
+--- The one name that begins with the word, if that says something.
+local function begun(word, names)
+  if #word < 3 then return nil end
+  local found
+  for _, name in ipairs(names) do
+    if name:sub(1, #word) == word then
+      if found then return nil end
+      found = name
+    end
+  end
+  return found
+end
+
+--- The name in the list that was probably meant, or nil: one slip is forgiven in
+--- four letters.
 ---@param word string
 ---@param names string[]
 ---@return string?
 function M.nearest(word, names)
-  local best, least = nil, #word // 3 + 2
+  local best, least = nil, (#word + 3) // 4 + 1
   for _, name in ipairs(names) do
     local d = distance(word, name)
     if d < least and d < math.min(#word, #name) then best, least = name, d end
   end
-  return best
+  return best or begun(word, names)
 end
 
 --- A copy of opts, whose keys are all among the names; raises at the level of

@@ -30,9 +30,29 @@ describe("dewar new", function()
     new "shop"
     local server = process.serve(folder .. "/shop/app.lua")
     assert.is_truthy(process.get(server.url .. "/"):find("<h1>shop</h1>", 1, true))
-    assert.is_truthy(process.get(server.url .. "/style.css"):find("font", 1, true))
+    assert.is_truthy(process.get(server.url .. "/"):find('href="/static/style.css"', 1, true))
+    assert.is_truthy(process.get(server.url .. "/static/style.css"):find("font", 1, true))
     local _, out = inside("shop", "greet", "Ada", "--times", "2")
     assert.are.equal("Hello, Ada!\nHello, Ada!\n", out)
+  end)
+
+  local function content(path)
+    local file <close> = assert(io.open(folder .. "/" .. path))
+    return file:read "a"
+  end
+
+  it("gives each app a secret key of its own, which git doesn't see", function()
+    local keys = {}
+    for _, name in ipairs { "one", "two" } do
+      new(name)
+      keys[name] = content(name .. "/.env"):match "APP_SECRET_KEY=(%x+)\n"
+      assert.are.equal(64, #keys[name])
+      assert.is_truthy(content(name .. "/.gitignore"):find(".env\n", 1, true))
+      local _, out = process.run({ "sh", "-c", 'cd "$0" && echo "app.config.SECRET_KEY" | "$1" shell',
+        folder .. "/" .. name, process.dewar() })
+      assert.is_truthy(out:find(keys[name], 1, true), out)
+    end
+    assert.are_not.equal(keys.one, keys.two)
   end)
 
   it("makes an app that luacheck has nothing to say about", function()

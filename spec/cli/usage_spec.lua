@@ -71,6 +71,18 @@ describe("the command", function()
       "run", "app.lua", "--log_level=info")
   end)
 
+  it("names the options where none is near", function()
+    local err = refused("unknown option '--nope'; there are: --", "run", "app.lua", "--nope")
+    assert.is_truthy(err:find("--host", 1, true))
+    refused("unknown option '--nope'; there are: --app, ", "--nope")
+  end)
+
+  it("takes the beginning of a name for a hint", function()
+    refused("unknown option '--reload'; did you mean '--reload-include'?", "run", "app.lua", "--reload")
+    refused("unknown option '--work'; did you mean '--workers'?", "run", "app.lua", "--work", "2")
+    refused("unknown option '--log'; there are: ", "run", "app.lua", "--log")
+  end)
+
   it("points to the help of the command that was meant", function()
     local err = refused("unknown option", "run", "app.lua", "--nonsense")
     assert.is_truthy(err:find("Try 'dewar run --help'.", 1, true))

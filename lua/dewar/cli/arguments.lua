@@ -203,7 +203,11 @@ end
 
 --- What to say of a word that isn't known.
 function M.unknown(what, word, names)
-  local near = options.nearest(word, names)
+  local dashes, letters = word:match "^(%-*)(.*)$" -- all options have the dashes
+  local bare = {}
+  for i, name in ipairs(names) do bare[i] = name:sub(#dashes + 1) end
+  local near = options.nearest(letters, bare)
+  near = near and dashes .. near
   if near then return ("unknown %s '%s'; did you mean '%s'?"):format(what, word, near) end
   return ("unknown %s '%s'; there are: %s"):format(what, word, table.concat(names, ", "))
 end

@@ -1,5 +1,6 @@
 --- `dewar new`: a small app to begin with.
 
+local core = require "dewar.core"
 local apps = require "dewar.cli.app"
 
 local M = {
@@ -8,7 +9,7 @@ local M = {
 Usage: dewar new NAME
 
 Makes the folder NAME with a small app in it: a view, a page from a template,
-a style, a command, and a spec that passes.
+a style, a command, a secret key in .env, and a spec that passes.
 
   cd NAME
   dewar run --debug    serve it; a change is seen at once
@@ -36,11 +37,6 @@ app:get("/hello/<name>", { endpoint = "hello" }, function(_, name)
   return { greeting = "Hello, " .. name .. "!" }
 end)
 
-app:get("/style.css", { endpoint = "style" }, function()
-  local file <close> = assert(io.open(app.root_path .. "/static/style.css"))
-  return file:read "a", 200, { ["Content-Type"] = "text/css; charset=utf-8" }
-end)
-
 -- dewar greet Ada --times 2
 app:command("greet", {
   help = "Says hello.",
@@ -58,7 +54,7 @@ return app
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title><%= title %></title>
-<link rel="stylesheet" href="<%= url_for("style") %>">
+<link rel="stylesheet" href="<%= url_for("static", { filename = "style.css" }) %>">
 <main>
 <% block "content" %><% end %>
 </main>
@@ -78,6 +74,11 @@ main { max-width: 40rem; margin: 12vh auto; padding: 0 1.5rem; }
 h1 { font-weight: 650; letter-spacing: -0.02em; }
 a { color: #0757c9; }
 code { padding: 0.1em 0.3em; border-radius: 0.3em; background: #e6e9ee; }
+@media (prefers-color-scheme: dark) {
+  body { color: #dfe3ea; background: #16181d; }
+  a { color: #7db0ff; }
+  code { background: #2a2e37; }
+}
 ]==] },
   { "spec/app_spec.lua", [==[
 local app = require "app"
@@ -112,7 +113,12 @@ end)
     dewar shell
     dewar greet Ada
 
-Copy `.env.example` to `.env` for settings of your own machine, which stay out of git.
+Settings of this machine stand in `.env`, which stays out of git: here it has a secret key of its own. On another machine
+begin with a copy of `.env.example`.
+]==] },
+  { ".env", [==[
+# Of this machine alone. What the environment has already wins.
+APP_SECRET_KEY=$SECRET
 ]==] },
   { ".env.example", [==[
 # Copy this to .env, which git ignores. What the environment has already wins.
@@ -144,8 +150,14 @@ local function write(path, content)
   return ("%s: %s"):format(path, problem or close_problem)
 end
 
+--- A key that nobody else has.
+local function secret()
+  return (core.crypto.random(32):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+end
+
 --- Makes the folders and files; what went wrong, or nil.
 local function make(system, folder, name)
+  local values = { NAME = name, SECRET = secret() }
   local ok, problem = system.mkdir(folder)
   if not ok then return problem end
   for _, each in ipairs { "templates", "static", "spec" } do
@@ -153,7 +165,7 @@ local function make(system, folder, name)
     if not ok then return problem end
   end
   for _, file in ipairs(FILES) do
-    problem = write(folder .. "/" .. file[1], (file[2]:gsub("%$NAME", name)))
+    problem = write(folder .. "/" .. file[1], (file[2]:gsub("%$(%u+)", values)))
     if problem then return problem end
   end
 end
