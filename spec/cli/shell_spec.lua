@@ -50,6 +50,22 @@ dewar.current_app.name
 ]])
   end)
 
+  it("shows what stands for the app as the app", function()
+    prints("dewar.App: shop\n", "dewar.current_app\n")
+  end)
+
+  it("shows the value behind '=', as Lua's own prompt does", function()
+    prints("3\n4\t5\n", "=1 + 2\n = 4, 5\n")
+  end)
+
+  it("tells what an error that is a table has in it, and nothing of itself", function()
+    local _, _, err = run 'error { code = 7 }\nlocal function f() error "deep" end f()\n'
+    assert.is_truthy(err:find("an error that is a table: { code = 7 }\nstack traceback:\n", 1, true), err)
+    assert.is_truthy(err:find("shell:1: deep\n", 1, true), err)
+    assert.is_truthy(err:find("shell:1: in main chunk\n", 1, true), err)
+    assert.is_nil(err:find("cli/shell", 1, true), err)
+  end)
+
   it("waits", function()
     prints("3\n", "dewar.sleep(0.001) return dewar.await(dewar.spawn(function() dewar.yield() return 3 end))")
   end)

@@ -3,6 +3,7 @@
 
 local core = require "dewar.core"
 local env = require "dewar.cli.env"
+local inspect = require "dewar.cli.inspect"
 local serve = require "dewar.serve"
 
 local M = {}
@@ -40,16 +41,33 @@ end
 M.NONE = "APP is missing, a Lua file that returns an app; there is no app.lua or init.lua "
   .. "here, and DEWAR_APP is not set"
 
+--- A traceback's lines without those of the command itself, and of the C
+--- function that each of these has called.
+local function without_own(trace)
+  local lines = {}
+  for line in trace:gmatch "[^\n]+" do
+    if not line:find "^\tdewar/cli/" then
+      lines[#lines + 1] = line
+    elseif lines[#lines]:find "^\t%[C%]:" then
+      lines[#lines] = nil
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
 --- A message handler: the traceback from the failure to the app's main chunk,
 --- without what called that.
 function M.traceback(err)
-  local trace = debug.traceback(tostring(err), 2)
+  local mt = debug.getmetatable(err)
+  local has_text = type(err) ~= "table" or type(mt) == "table" and mt.__tostring
+  local message = has_text and tostring(err) or "an error that is a table: " .. inspect.show(err)
+  local trace = debug.traceback(nil, 2)
   local last, from = nil, 1
   repeat
     from = trace:find("\n\t[C]: in function 'xpcall'", from, true)
     if from then last, from = from, from + 1 end
   until not from
-  return last and trace:sub(1, last - 1) or trace
+  return message .. "\n" .. without_own(last and trace:sub(1, last - 1) or trace)
 end
 
 --- Where there is no such file: what may have been meant.
@@ -63,7 +81,8 @@ end
 --- Modules beside the app can be required.
 function M.use_folder(path)
   local folder = M.folder_of(path)
-  package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, package.path)
+  local own = ("%s/?.lua;%s/?/init.lua;"):format(folder, folder)
+  if package.path:sub(1, #own) ~= own then package.path = own .. package.path end
 end
 
 --- The app that a file returns, or nil and what is wrong.

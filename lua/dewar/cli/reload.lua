@@ -32,18 +32,17 @@ local function tell_candidates(system, name, folder)
   end
 end
 
---- Has every Lua file told that is read from now on.
+--- Has every Lua file told that is read from now on. The searcher finds nothing
+--- itself: it only looks on, and is in no traceback.
 local function watch_requires(system, folder)
-  local search = package.searchers[2]
-  package.searchers[2] = function(name)
+  table.insert(package.searchers, 2, function(name)
     local path = package.searchpath(name, package.path)
     if not path then
       tell_candidates(system, name, folder)
     elseif in_project(path, folder) then
       tell(system, "file", path)
     end
-    return search(name)
-  end
+  end)
   for _, name in ipairs { "loadfile", "dofile" } do
     local original = _G[name]
     _G[name] = function(path, ...)

@@ -142,8 +142,10 @@ local function reader(system, env)
   end, function() end
 end
 
---- A function for a text; or nil, the message, and whether more is to come.
+--- A function for a text; or nil, the message, and whether more is to come. As
+--- in Lua's own prompt "=x" is short for "return x".
 local function compile(text, env)
+  text = text:gsub("^%s*=", "return ", 1)
   local chunk = load("return " .. text, "=shell", "t", env)
   if chunk then return chunk end
   local problem
@@ -170,7 +172,15 @@ local function describe(err)
   return apps.traceback(err)
 end
 
+--- What the values of a chunk are, as text; the app is still at hand here.
+local function show_all(...)
+  local texts = table.pack(...)
+  for i = 1, texts.n do texts[i] = inspect.show(texts[i]) end
+  return table.concat(texts, "\t")
+end
+
 --- Runs a chunk as a task, which Ctrl-C cancels; where it computes, a hook does.
+--- Whether it went well, and the text of its values or of what went wrong.
 local function run(system, app, chunk)
   local descriptor = system.interrupts()
   system.forget()
@@ -179,6 +189,9 @@ local function run(system, app, chunk)
       if system.interrupted() then error("interrupted", 2) end
     end, "", 10000)
     local results = table.pack(xpcall(chunk, describe))
+    if results[1] then
+      results = { xpcall(show_all, describe, table.unpack(results, 2, results.n)) }
+    end
     debug.sethook()
     return results
   end)
@@ -188,18 +201,16 @@ local function run(system, app, chunk)
   end)
   local ok, results = pcall(core.await, task)
   if watcher then watcher:cancel() end
-  if ok then return results end
-  return { false, core.is_cancelled(results) and "interrupted" or tostring(results), n = 2 }
+  if ok then return results[1], results[2] end
+  return false, core.is_cancelled(results) and "interrupted" or tostring(results)
 end
 
-local function print_results(results)
-  if not results[1] then
-    io.stderr:write(tostring(results[2]), "\n")
-    return
+local function print_result(ok, text)
+  if not ok then
+    io.stderr:write(text, "\n")
+  elseif text ~= "" then
+    print(text)
   end
-  local texts = {}
-  for i = 2, results.n do texts[#texts + 1] = inspect.show(results[i]) end
-  if #texts > 0 then print(table.concat(texts, "\t")) end
 end
 
 ---@param path string
@@ -224,7 +235,7 @@ function M.main(path, args)
     if text and text:find "%S" then
       remember(text)
       if chunk then
-        print_results(run(system, app, chunk))
+        print_result(run(system, app, chunk))
       else
         io.stderr:write(problem, "\n")
       end
