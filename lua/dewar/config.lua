@@ -63,7 +63,6 @@ local TYPES = {
   ACCESS_LOG = "boolean",
   PROVIDE_AUTOMATIC_OPTIONS = "boolean",
   SERVER_NAME = "string",
-  SESSION_COOKIE_DOMAIN = "string",
   SESSION_COOKIE_PATH = "string",
   SESSION_COOKIE_HTTPONLY = "boolean",
   SESSION_COOKIE_SECURE = "boolean",
@@ -98,6 +97,10 @@ local CHECKS = {
   SECRET_KEY_FALLBACKS = {
     function(value) return value == nil or is_list_of_strings(value) end,
     "a list of strings, the keys that were used before",
+  },
+  SESSION_COOKIE_DOMAIN = {
+    function(value) return value == nil or type(value) == "string" and value:find "^%.?%w[%w.-]*$" ~= nil end,
+    'a host such as "example.com", in ASCII ("xn--..."), or nil for the host alone',
   },
   SESSION_COOKIE_NAME = {
     function(value) return type(value) == "string" and value:find "^[!#$%%&'*+%-.^_`|~%w]+$" ~= nil end,

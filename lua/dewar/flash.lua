@@ -28,6 +28,9 @@ local function keep(session, list) session[KEY] = list end
 function M.flash(message, category)
   local req = current_request("flash", 2)
   if message == nil then error("flash takes a message; got nil", 2) end
+  if type(message) == "function" or type(message) == "thread" then
+    error(("flash takes a message that a session can hold; got a %s"):format(type(message)), 2)
+  end
   category = category == nil and "message" or category
   if type(category) ~= "string" then
     error(("a flashed message's category is a string; got a %s"):format(type(category)), 2)

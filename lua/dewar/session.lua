@@ -74,8 +74,14 @@ local function cookie_options(config)
 end
 
 --- The session's text, whose keys and form are always the same for the same
---- values.
+--- values. A list would be another thing than a session to who reads it.
 local function text_of(session, config)
+  for key in next, session do
+    if type(key) ~= "string" then
+      error(("the session can't be saved: its keys are strings; one is a %s (%s)")
+        :format(type(key), tostring(key)), 0)
+    end
+  end
   local ok, text = pcall(tagged_json.encode, session, config.JSON_EMPTY_TABLE)
   if not ok then
     error("the session can't be saved: " .. tostring(text):gsub("^[^:\n]+:%d+: ", ""), 0)

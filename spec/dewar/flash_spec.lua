@@ -113,6 +113,8 @@ describe("flashed messages", function()
     raises("flash works inside a request only", function() dewar.flash "x" end)
     raises("get_flashed_messages works inside a request only", function() dewar.get_flashed_messages() end)
     raises("flash takes a message; got nil", function() ask(function() dewar.flash() end) end)
+    raises("flash takes a message that a session can hold; got a function",
+      function() ask(function() dewar.flash(print) end) end)
     raises("a flashed message's category is a string; got a table",
       function() ask(function() dewar.flash("x", {}) end) end)
     raises("get_flashed_messages: unknown option 'with_categorys'; did you mean 'with_categories'?",

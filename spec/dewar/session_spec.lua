@@ -259,6 +259,16 @@ describe("a session", function()
     end
   end)
 
+  it("has no keys but strings, since a list is no session", function()
+    for key, kind in pairs { [1] = "number", [true] = "boolean" } do
+      local ask = view(kind, function(req) req.session[key] = "a" return "" end)
+      local ok, err = pcall(ask)
+      assert.is_false(ok)
+      assert.matches(("the session can't be saved: its keys are strings; one is a %s (%s)")
+        :format(kind, tostring(key)), err, 1, true)
+    end
+  end)
+
   it("warns of a cookie that browsers will drop", function()
     local noise = {}
     for i = 1, 5000 do noise[i] = string.char(math.random(33, 126)) end
@@ -297,7 +307,7 @@ describe("a session", function()
         SESSION_COOKIE_NAME = { "", "a b", "a;b", 5, false },
         SESSION_COOKIE_SAMESITE = { "lax", "", true },
         SESSION_COOKIE_SECURE = { "yes" },
-        SESSION_COOKIE_DOMAIN = { true },
+        SESSION_COOKIE_DOMAIN = { true, "a b", "münchen.de", "" },
         PERMANENT_SESSION_LIFETIME = { "1", -1, 0 / 0, math.huge },
         SESSION_REFRESH_EACH_REQUEST = { 1 },
       } do
