@@ -3,12 +3,12 @@
  * res:make_conditional(req). */
 #include "bindings/response.h"
 
+#include "app/compress.h"
 #include "app/static.h"
 #include "base/error.h"
 #include "bindings/errors.h"
 #include "bindings/file.h"
 #include "bindings/handler.h"
-#include "http/conditional.h"
 #include "http/date.h"
 
 static dw_lua_response *check(lua_State *L) {
@@ -181,7 +181,8 @@ int dw_response_make_conditional(lua_State *L) {
   lua_settop(L, 3);
   dw_exchange *x = dw_request_check(L, 2);
   read_options(L, 3, &options);
-  int code = dw_response_condition(&o->r, &x->http.request, &options, &length);
+  int code = dw_compress_condition(&x->app->compression, &o->r,
+                                   &x->http.request, &options, &length);
   if (code == 416) return raise_unsatisfiable(L, o->script, length);
   check_code(L, code);
   follow_body(L, o);

@@ -119,15 +119,24 @@ static uint64_t length_of(const dw_response *r) {
 
 /* Whether the answer depends on what the client can decode. The cheap questions
  * come first: most answers are short. */
-static bool is_candidate(const dw_exchange *x) {
-  const dw_response *r = x->response;
-  const dw_compression *c = &x->app->compression;
+static bool is_candidate(const dw_compression *c, const dw_response *r) {
   bool forced = r->compress > 0;
   uint64_t length = length_of(r);
   if (length == 0 || (length < c->min_size && !forced)) return false;
   if (r->compress < 0 || !(c->on || forced)) return false;
   if (dw_status_bodiless(r->status) || r->status == 206) return false;
   return (forced || has_type(r, c->types)) && !is_settled(r);
+}
+
+int dw_compress_condition(const dw_compression *c, dw_response *r,
+                          dw_request *request, const dw_conditional *options,
+                          uint64_t *length) {
+  bool depends = is_candidate(c, r);
+  int code = dw_response_condition(r, request, options, length);
+  if (code != 0 || !depends || (r->status != 304 && r->status != 206))
+    return code;
+  return dw_headers_add_token(&r->headers, DW_LITERAL("Vary"),
+                              DW_LITERAL("Accept-Encoding"));
 }
 
 /* --- What the client can decode --------------------------------------------*/
@@ -239,7 +248,7 @@ static bool reply_stream(dw_exchange *x, dw_coding coding, int *code) {
 bool dw_compress_reply(dw_exchange *x, bool *stream, int *code) {
   const dw_response *r = x->response;
   if (r->status == 304) look_at_304(x);
-  if (!is_candidate(x)) return false;
+  if (!is_candidate(&x->app->compression, r)) return false;
   x->http.vary = !varies(r);
   dw_coding coding = choose(x);
   if (coding == DW_CODING_NONE) return false;

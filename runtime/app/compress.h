@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "base/slice.h"
+#include "http/conditional.h"
 
 typedef struct dewar_exchange dw_exchange;
 
@@ -30,6 +31,11 @@ void dw_compression_deinit(dw_compression *c);
 int dw_compression_set_types(dw_compression *c, dw_allocator *a,
                              dw_slice types);
 
+/* dw_response_condition of an answer that may yet be encoded: what becomes of
+ * it says so, as all of it would (RFC 9110, 15.3.7 and 15.4.5). */
+int dw_compress_condition(const dw_compression *c, dw_response *r,
+                          dw_request *request, const dw_conditional *options,
+                          uint64_t *length);
 /* Sends x->response encoded, if that is how it should be sent: true, and *code
  * is dw_reply's, or, with *stream, dw_reply_start's. A body that was whole may
  * have become a stream; dw_compress_piece goes on with it. false: nothing was

@@ -7,11 +7,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "app/compress.h"
 #include "app/exchange.h"
 #include "app/server.h"
 #include "base/error.h"
 #include "http/accept.h"
-#include "http/conditional.h"
 #include "http/date.h"
 #include "http/uri.h"
 
@@ -127,7 +127,8 @@ static dw_verdict answer_file(static_call *call, const dw_file_found *found) {
   dw_response_set_file(r, found->file);
   int code = describe(call, r, found);
   if (code == 0)
-    code = dw_response_condition(r, &x->http.request, &options, &length);
+    code = dw_compress_condition(&x->app->compression, r, &x->http.request,
+                                 &options, &length);
   if (code == 416) return dw_exchange_unsatisfiable(x, length);
   if (code < 0) return out_of_memory(x);
   if (r->kind == DW_BODY_FILE && x->http.request.method == DW_METHOD_GET)

@@ -383,6 +383,33 @@ describe("a file", function()
     end
   end)
 
+  it("depends on what the client can decode, also where a part of it or nothing is sent", function()
+    local res = fetch "large.js"
+    assert.are.equal("Accept-Encoding", res.headers.vary)
+    for name, value in pairs {
+      if_none_match = res.headers.etag, if_modified_since = res.headers.last_modified, range = "bytes=0-9",
+    } do
+      for _, accept in ipairs { "gzip", "identity" } do
+        res = fetch("large.js", { [name] = value, accept_encoding = accept })
+        assert.is_true(res.status == 304 or res.status == 206)
+        assert.are.equal("Accept-Encoding", res.headers.vary, name)
+      end
+    end
+    process.write(folder .. "/tiny.txt", "tiny")
+    assert.is_nil(fetch("tiny.txt", { range = "bytes=0-1" }).headers.vary)
+    local view = function(req)
+      return dewar.response(TEXT, 200, { etag = '"v1"', vary = "Cookie" }):make_conditional(req, { accept_ranges = true })
+    end
+    assert.are.equal("Cookie, Accept-Encoding", get("gzip", view, { headers = { if_none_match = '"v1"' } }).headers.vary)
+    assert.are.equal("Cookie, Accept-Encoding", get(nil, view, { headers = { range = "bytes=0-1" } }).headers.vary)
+    view = function(req)
+      local made = dewar.response(TEXT, 200, { etag = '"v1"' })
+      made.compress = false
+      return made:make_conditional(req)
+    end
+    assert.is_nil(get("gzip", view, { headers = { if_none_match = '"v1"' } }).headers.vary)
+  end)
+
   it("is known again by its weak tag, and given in parts as it is", function()
     local etag = fetch("large.js", { accept_encoding = "gzip" }).headers.etag
     local same = fetch("large.js", { accept_encoding = "gzip", if_none_match = etag })
