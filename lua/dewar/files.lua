@@ -55,6 +55,7 @@ end
 --- Content-Disposition: a name in ASCII for all, and beside it, where that says
 --- less, the whole one (RFC 6266).
 local function disposition(kind, name)
+  if name == "" then return kind end
   local plain = name:gsub(utf8.len(name) and utf8.charpattern or ".", function(char)
     return char:byte() > 127 and "_" or nil
   end)
@@ -67,7 +68,14 @@ end
 
 local function max_age_of(opts, name, app)
   local max_age = opts.max_age
-  if type(max_age) == "function" then return max_age(name) end
+  if type(max_age) == "function" then
+    max_age = max_age(name)
+    if max_age ~= nil and type(max_age) ~= "number" then
+      error(("the function that is 'max_age' gives a number of seconds or nil; it gave a %s")
+        :format(type(max_age)), 0)
+    end
+    return max_age
+  end
   if max_age == nil and app then return app.config.SEND_FILE_MAX_AGE_DEFAULT end
   return max_age
 end
@@ -91,7 +99,7 @@ local function respond(file, name, opts, app)
   end
   if opts.last_modified then res.last_modified = opts.last_modified end
   res.headers["Cache-Control"] = cache_control(max_age_of(opts, name or shown, app))
-  if shown and shown ~= "" and opts.disposition ~= false then
+  if shown and (shown ~= "" or opts.as_attachment) and opts.disposition ~= false then
     res.headers["Content-Disposition"] = disposition(opts.as_attachment and "attachment" or "inline", shown)
   end
   local req = core.request()
@@ -99,7 +107,14 @@ local function respond(file, name, opts, app)
   return res
 end
 
+--- What the system calls these says little of files.
+local REASONS = {
+  EINVAL = "it is no regular file; return an iterator that reads it instead",
+  EISDIR = "it is a folder; app:static serves one",
+}
+
 local function failure(what, path, code, text)
+  text = REASONS[code] or text
   return core.Error(("%s: %s: %s"):format(what, path, text), { code = code })
 end
 

@@ -98,6 +98,7 @@ describe("send_file", function()
     assert.are.equal([[attachment; filename="a%41.txt"; filename*=UTF-8''a%2541.txt]], name "a%41.txt")
     assert.are.equal('attachment; filename="caf_.txt"', name "caf\xe9.txt")
     assert.are.equal([[attachment; filename="a;b.txt"]], name "a;b.txt")
+    assert.are.equal("attachment", name "")
   end)
 
   it("takes the type from the name it is saved as", function()
@@ -124,6 +125,9 @@ describe("send_file", function()
     local res = send { max_age = function(name) names[#names + 1] = name return 5 end }
     assert.are.equal("public, max-age=5", res.headers.cache_control)
     assert.are.same({ folder .. "/a.txt" }, names)
+    local ok, err = pcall(send, { max_age = function() return "5" end })
+    assert.is_false(ok)
+    assert.matches("the function that is 'max_age' gives a number of seconds or nil; it gave a string", err, 1, true)
     app.config.SEND_FILE_MAX_AGE_DEFAULT = 9
     assert.are.equal("public, max-age=9", send().headers.cache_control)
   end)
@@ -161,6 +165,11 @@ describe("send_file", function()
       assert.are.equal(code, err.code)
       assert.is_truthy(err.message:find("send_file: " .. path .. ": ", 1, true))
     end
+    os.execute(("mkfifo '%s/pipe'"):format(folder))
+    local message = select(2, pcall(dewar.send_file, folder .. "/pipe")).message
+    assert.matches("no regular file; return an iterator", message, 1, true)
+    message = select(2, pcall(dewar.send_file, folder)).message
+    assert.matches("it is a folder; app:static serves one", message, 1, true)
   end)
 
   it("gives its memory back", function()
