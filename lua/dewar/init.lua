@@ -15,6 +15,7 @@ local files = require "dewar.files"
 local flash = require "dewar.flash"
 local dns = require "dewar.dns"
 local fs = require "dewar.fs"
+local header_text = require "dewar.headers.text"
 local markup = require "dewar.markup"
 local middleware = require "dewar.middleware"
 local nonce = require "dewar.nonce"
@@ -231,6 +232,7 @@ function dewar.redirect(location, status)
   if not REDIRECTS[status] then
     error("redirect's status is one of 301, 302, 303, 305, 307 and 308; got " .. tostring(status), 2)
   end
+  location = header_text.uri(location)
   local link = core.escape(location)
   local page = "<!doctype html>\n<title>Redirecting</title>\n<p>Go to <a href=\"" .. link .. "\">" .. link .. "</a>.\n"
   return (options.call(2, core.response, page, status, { Location = location }))

@@ -16,15 +16,15 @@ local function set_header(res, header, value)
   options.call(LEVEL + 1, function() res.headers[header] = value end)
 end
 
---- A header as it is.
-local function text_field(header)
+--- A header as it is, or as `convert` makes it.
+local function text_field(header, convert)
   return {
     get = function(res) return res.headers[header] end,
     set = function(res, value)
       if value ~= nil and type(value) ~= "string" then
         error(("%s is a string or nil; got a %s"):format(header, type(value)), LEVEL)
       end
-      set_header(res, header, value)
+      set_header(res, header, value and convert and convert(value) or value)
     end,
   }
 end
@@ -84,7 +84,7 @@ M.fields = {
   vary = set_field "Vary",
   allow = set_field "Allow",
   content_language = set_field "Content-Language",
-  location = text_field "Location",
+  location = text_field("Location", text.uri),
   content_type = text_field "Content-Type",
   content_encoding = text_field "Content-Encoding",
   content_length = number_field("Content-Length", "a whole number of bytes"),

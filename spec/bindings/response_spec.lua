@@ -294,9 +294,23 @@ describe("a response", function()
   it("redirects", function()
     local res = dewar.redirect "/a?b=<c>"
     assert.are.equal(302, res.status)
-    assert.are.equal("/a?b=<c>", res.headers.Location)
-    assert.matches("&lt;c&gt;", res.body)
+    assert.are.equal("/a?b=%3Cc%3E", res.headers.Location)
+    assert.matches('<a href="/a?b=%3Cc%3E">', res.body, 1, true)
     assert.are.equal(308, dewar.redirect("/a", 308).status)
     assert.has_error(function() dewar.redirect("/a", 200) end)
+  end)
+
+  it("redirects to addresses in any letters, encoded as a URL has them", function()
+    for address, sent in pairs {
+      ["/ü b"] = "/%C3%BC%20b", ["/a%20b"] = "/a%20b", ["/a#ü"] = "/a#%C3%BC",
+      ["/a?b=ü d&c=%zz"] = "/a?b=%C3%BC%20d&c=%zz", ["//host/x"] = "//host/x", [""] = "",
+      ["http://[::1]:8000/a;b=(c)*!$'~@,+"] = "http://[::1]:8000/a;b=(c)*!$'~@,+",
+      ["/\\evil.example"] = "/%5Cevil.example", ['"<>^`{|}'] = "%22%3C%3E%5E%60%7B%7C%7D",
+    } do
+      assert.are.equal(sent, dewar.redirect(address).headers.location)
+      local res = dewar.response ""
+      res.location = address
+      assert.are.equal(sent, res.headers.location)
+    end
   end)
 end)

@@ -80,6 +80,19 @@ function M.parameters(text)
   return first:lower(), parameters
 end
 
+local function percent(c)
+  return ("%%%02X"):format(c:byte())
+end
+
+--- An address as it can be sent: letters beyond ASCII, blanks and what else no
+--- URL has are percent-encoded. A backslash, too, which browsers would take for
+--- a slash. Control characters stay: a header refuses them.
+---@param address string
+---@return string
+function M.uri(address)
+  return (address:gsub('[ "<>\\^`{|}\128-\255]', percent))
+end
+
 --- Whether a content type is JSON or a format upon it.
 ---@param content_type string
 ---@return boolean
