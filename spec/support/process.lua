@@ -27,11 +27,19 @@ local function read(path)
   return text
 end
 
+-- They go when the specs of a file are over.
+local folders = setmetatable({}, {
+  __gc = function(made)
+    if #made > 0 then os.execute("rm -rf " .. command_line(made)) end
+  end,
+})
+
 --- A new empty folder.
 function M.folder()
   local pipe = assert(io.popen "mktemp -d")
   local path = pipe:read "l"
   pipe:close()
+  folders[#folders + 1] = path
   return path
 end
 
