@@ -87,12 +87,34 @@ function M.check_type(method, opts, name, wanted, level)
   end
 end
 
+--- The file that the command is loading, or nil.
+M.loading = nil ---@type string?
+
+--- The file that a C function is loading: a call at the end of a chunk (`return
+--- dewar.app()`) takes that chunk off the stack.
+---@param f function
+---@param argument any its first one
+---@return string?
+local function loaded_by(f, argument)
+  if f == require and type(argument) == "string" then
+    return package.searchpath(argument, package.path)
+  elseif f == dofile and type(argument) == "string" then
+    return argument
+  elseif f == xpcall then
+    return M.loading
+  end
+end
+
 --- The folder of the file whose code is at the level; "." where it is in none.
 ---@param level integer as for `error`
 ---@return string
 function M.folder_at(level)
-  local info = debug.getinfo(level + 1, "S")
+  local info = debug.getinfo(level + 1, "Sf")
   local path = info and info.source:match "^@(.+)$"
+  if info and info.what == "C" then
+    local _, argument = debug.getlocal(level + 1, 1)
+    path = loaded_by(info.func, argument)
+  end
   if not path then return "." end
   local folder = path:match "^(.*)/[^/]*$"
   return folder == "" and "/" or folder or "."

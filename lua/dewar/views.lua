@@ -98,8 +98,14 @@ function View:as_view(...)
   end
   local single = not class.init_every_request and new()
   local function view(req, ...)
+    local kind = type(req)
+    local app = (kind == "userdata" or kind == "table") and req.app
+    if not app then
+      error(("a view of %s takes a request, or a table with an app in it; got %s"):format(class.__name,
+        req == nil and "nil" or kind == "table" and "one without" or "a " .. kind), 2)
+    end
     local instance = single or new()
-    return M.ensure_sync(req.app, instance.dispatch_request)(instance, req, ...)
+    return M.ensure_sync(app, instance.dispatch_request)(instance, req, ...)
   end
   for i, decorate in ipairs(decorators_of(class, 2)) do
     view = decorate(view)

@@ -200,11 +200,17 @@ static void close_stream(dw_stream *base, bool reset) {
   wake(e);
 }
 
+/* The other end is on this machine: who asks for a client gets one. */
 static size_t peer_address(dw_stream *base, char *out, size_t size, int *port) {
+  static const char loopback[] = "127.0.0.1";
   (void)base;
   *port = 0;
-  if (size > 0) out[0] = '\0';
-  return 0;
+  if (size < sizeof loopback) {
+    if (size > 0) out[0] = '\0';
+    return 0;
+  }
+  memcpy(out, loopback, sizeof loopback);
+  return sizeof loopback - 1;
 }
 
 static const dw_stream_type memory_type = {.name = "memory",

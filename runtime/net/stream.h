@@ -67,8 +67,8 @@ int dw_stream_shutdown(dw_stream *s);
 /* Closes; what is queued is dropped. cb (may be NULL) is called later; then the
  * stream is freed. reset: TCP sends RST. Not idempotent. */
 void dw_stream_close(dw_stream *s, bool reset, dw_close_cb cb);
-/* The peer's address as text ("127.0.0.1", "" for a unix socket or a pair);
- * its length; *port is 0 where there is none. */
+/* The peer's address as text ("127.0.0.1", also for a pair; "" for a unix
+ * socket); its length; *port is 0 where there is none. */
 size_t dw_stream_peer(dw_stream *s, char *out, size_t size, int *port);
 
 /* The in-memory pair: what one end writes, the other reads, in a later deferred

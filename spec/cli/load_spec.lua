@@ -80,6 +80,13 @@ describe("an app's file", function()
     assert.is_truthy(out:find("/part", 1, true))
   end)
 
+  it("has its folders, though its last call makes the app", function()
+    os.execute("mkdir " .. folder .. "/static")
+    local code, out, err = routes(file("app.lua", 'return require "dewar".app()'))
+    assert.are.equal(0, code, err)
+    assert.is_truthy(out:find("/static/<path:filename>", 1, true), out)
+  end)
+
   it("gets its own path, and may end with app:run", function()
     local path = file("app.lua", [[
       local app = require "dewar".app()

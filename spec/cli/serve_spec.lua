@@ -105,7 +105,8 @@ describe("serving", function()
     local port = serve().url:match "%d+$"
     local code, _, err = process.run { process.dewar(), "run", path, "--port", port }
     assert.are.equal(1, code)
-    assert.is_truthy(err:find("127.0.0.1:" .. port .. ": address already in use", 1, true), err)
+    assert.is_truthy(err:find("127.0.0.1:" .. port .. ": address already in use; is it served already? --port takes",
+      1, true), err)
   end)
 
   it("goes on where nobody reads its log any more", function()

@@ -100,6 +100,12 @@ describe("misuse raises at the caller's line", function()
     check { { "the decorators of Own are a list", function() View:as_view() end } }
     View.decorators = { nothing }
     check { { "decorator 1 of Own returned nil", function() View:as_view() end } }
+    local view = dewar.View:extend("Bare"):as_view()
+    check {
+      { "a view of Bare takes a request, or a table with an app in it; got nil", function() view() end },
+      { "a view of Bare takes a request, or a table with an app in it; got one without", function() view {} end },
+      { "a view of Bare takes a request, or a table with an app in it; got a number", function() view(7) end },
+    }
   end)
 
   it("of url_for", function()

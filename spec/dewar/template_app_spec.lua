@@ -326,6 +326,22 @@ describe("an app's templates", function()
     assert.are.equal("views/page.html:2: oh", (message(app.render_template, app, "page.html")))
   end)
 
+  it("are found beside a file that ends with the call which makes its app", function()
+    local folder = templates.folder {
+      ["tail/app.lua"] = 'return require "dewar".app()',
+      ["tail/part.lua"] = 'return require "dewar".blueprint "part"',
+      ["tail/templates/page.html"] = "here",
+    }
+    local path = package.path
+    package.path = folder .. "/?.lua;" .. path
+    local modules = { (require "tail.app"), (require "tail.part") }
+    package.path = path
+    package.loaded["tail.app"], package.loaded["tail.part"] = nil, nil
+    modules[3] = dofile(folder .. "/tail/app.lua")
+    for _, module in ipairs(modules) do assert.are.equal(folder .. "/tail", module.root_path) end
+    assert.are.equal("here", modules[1]:render_template "page.html")
+  end)
+
   it("tell of themselves by signals", function()
     local log = {}
     local function note(what)

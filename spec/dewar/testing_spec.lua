@@ -101,6 +101,11 @@ describe("the test client", function()
         lines(client:get("/echo", { headers = { host = "api.example.com" } }), "Host"))
     end)
 
+    it("from this machine", function()
+      app:get("/from", function(req) return req.remote_addr end)
+      assert.are.equal("127.0.0.1", client:get("/from").body)
+    end)
+
     it("headers by name, where _ is - in lower case, a list as several lines", function()
       local res = client:get("/echo", { headers = {
         ["X-One"] = "1", x_two = 2, ["X-Three"] = { "a", "b" }, { "X-Four", "4" }, { "X-Four", "5" },

@@ -4,12 +4,28 @@
 local core = require "dewar.core"
 local env = require "dewar.cli.env"
 local inspect = require "dewar.cli.inspect"
+local options = require "dewar.options"
 local serve = require "dewar.serve"
 
 local M = {}
 
 function M.complain(...)
   io.stderr:write("dewar: ", table.concat({ ... }), "\n")
+end
+
+--- What to do about a port that can't be had.
+local INSTEAD = {
+  EADDRINUSE = "; is it served already? --port takes another one, 0 any that is free",
+  EACCES = "; ports below 1024 are often the system's, --port takes another one",
+}
+
+--- Why an app can't be served, for people.
+---@param err any
+---@return string
+function M.cannot(err)
+  if not core.Error:is(err) then return tostring(err) end
+  local port = err.message:find "^listen on .*:%d+: "
+  return "cannot " .. err.message .. (port and INSTEAD[err.code] or "")
 end
 
 local function exists(path)
@@ -95,9 +111,9 @@ function M.load(path)
     local missing = problem:find "^cannot "
     return nil, problem .. (missing and instead_of(path) or "")
   end
-  serve.loading = true
+  serve.loading, options.loading = true, path
   local ok, app = xpcall(chunk, M.traceback, path)
-  serve.loading = false
+  serve.loading, options.loading = false, nil
   if not ok then return nil, app end
   if type(app) == "table" and rawget(app, "_core") then return app end
   return nil, ("%s returned %s, which is no app; its last line must be `return app`, "

@@ -97,7 +97,7 @@ end
 
 --- Says why it doesn't serve, and returns that.
 local function tell(err)
-  local problem = core.Error:is(err) and "cannot " .. err.message or tostring(err)
+  local problem = apps.cannot(err)
   apps.complain(problem)
   return problem
 end

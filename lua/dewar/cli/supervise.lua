@@ -215,7 +215,7 @@ function M.run(opts)
     ok, supervisor, port = pcall(system.listen, host, opts.port or serve.PORT)
   end
   if not ok then
-    apps.complain("cannot ", tostring(core.Error:is(supervisor) and supervisor.message or supervisor))
+    apps.complain(apps.cannot(supervisor))
     return 1
   end
   local open <close> = supervisor
