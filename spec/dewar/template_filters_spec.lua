@@ -49,7 +49,7 @@ describe("of text", function()
   end)
 
   it("never break on bytes that are no UTF-8", function()
-    for _, text in ipairs { "\xff\xfe\xff\xfe", "a\xe4b\xe4c", "\x80\x80\x80\x80", "ä\xc3" } do
+    for _, text in ipairs { "\x80abc def", "\xff\xfe\xff\xfe", "a\xe4b\xe4c", "\x80\x80\x80\x80", "ä\xc3" } do
       for n = 1, 5 do shows("truncate(v, " .. n .. ")", { v = text }) end
       shows("title(v) .. capitalize(v) .. length(v)", { v = text })
     end
@@ -148,6 +148,42 @@ describe("of lists", function()
     assert.are.equal("1=a 2=b x=c y=d ", app:render_template_string([[<%
       for k, v in sorted(t) do %><%= k %>=<%= v %> <% end
       for _ in sorted(nil) do error "one" end %>]], { t = { y = "d", x = "c", "a", "b" } }))
+  end)
+
+  it("have room for items that lack the field", function()
+    local values = { list = { { a = 1 }, {}, { a = 3 } } }
+    check({ "join(list, ',', 'a')", "1,,3", "sum(list, 'a')", "4", "#map(list, 'a')", "2",
+      "#group(list, 'a')", "3" }, values)
+    assert.are.equal("1 1,nil 1,3 1,", app:render_template_string(
+      "<% for _, g in ipairs(group(list, 'a')) do %><%= tostring(g.key) %> <%= #g %>,<% end %>", values))
+  end)
+
+  it("refuse what they can't use at the template's line", function()
+    for expression, message in pairs {
+      ["sort { 1, 'a' }"] = "attempt to compare string with number",
+      ["sort({ { x = 1 }, {} }, 'x')"] = "attempt to compare",
+      ["sum { 'a' }"] = "sum: the value must be a number; got a string",
+      ["map({ 1 }, 'x')"] = "map: an item of the list is a number, which has no field 'x'",
+      ["join { {} }"] = "a table has no text",
+      ["upper {}"] = "a table has no text",
+      ["nl2br(length)"] = "a function has no text; call it",
+      ["attributes { a = {} }"] = "a table has no text",
+      ["urlencode { a = { {} } }"] = "a table has no text",
+      ["length(length)"] = "a function has no text; call it",
+      ["sorted(5)"] = "sorted: it takes a table; got 5",
+      ["round(1, 'x')"] = "round: the digits must be a whole number from 0 to 99; got a string",
+      ["number(1, -1)"] = "number: the digits must be a whole number from 0 to 99; got -1",
+      ["indent('a', -1)"] = "indent: it takes a number of spaces, or a text; got -1",
+      ["date(1e300)"] = "date: the value must be a time in seconds; got 1e+300",
+      ["date(0, {})"] = 'date: the format is a text such as "%Y-%m-%d"; got a table',
+      ["date(0, '%Q')"] = "invalid conversion specifier '%Q'",
+      ["plural(1)"] = "plural: the second argument is the word for one; got a nil",
+      ["truncate('a', 0)"] = "truncate: the length must be a positive whole number; got 0",
+    } do
+      local err = failure("\n" .. expression)
+      assert.matches("^<template>:2: ", err, expression)
+      assert.matches(message, err, 1, true)
+    end
   end)
 
   it("refuse what is no list", function()

@@ -103,8 +103,12 @@ describe("templates together", function()
     it("are told of blocks that can't be", function()
       assert.matches("page.html:2: there is a block 'a' already, at line 1",
         (failure { ["page.html"] = "<% block 'a' %><% end %>\n<% block 'a' %><% end %>" }))
-      for _, tag in ipairs { "block(name)", "block 'a' f()", "block('a'", "block [[a]]", "block ''" } do
-        local message = failure { ["page.html"] = "\n<% " .. tag .. " %>x<% end %>" }
+      for _, tag in ipairs {
+        "block(name)", "block 'a' f()", "block('a'", "block [[a]]", "block ''", "block a",
+        "local b = block 'a'", "if x then block('a')",
+      } do
+        local closing = tag:find "if" and "<% end end %>" or "<% end %>"
+        local message = failure { ["page.html"] = "\n<% " .. tag .. " %>x" .. closing }
         if tag:find "name" then
           assert.matches("page.html:2: ", message)
         else
@@ -255,6 +259,13 @@ describe("templates together", function()
       assert.are.equal("<2> <", render({
         ["page.txt"] = [[<% local c = capture(function() %><<%= v %>><% end) %><%= c .. " <" %>]],
       }, { v = 2 }, "page.txt"))
+    end)
+
+    it("take a function", function()
+      for _, what in ipairs { "nil", "1", "{}" } do
+        assert.matches("page.html:2: capture takes a function; got a ",
+          (failure { ["page.html"] = "\n<%= capture(" .. what .. ") %>" }))
+      end
     end)
 
     it("show nothing of what failed", function()

@@ -168,6 +168,15 @@ describe("a template in pieces", function()
     assert.are.equal("ab1c2d", table.concat(list))
   end)
 
+  it("waits for no piece where C calls the template", function()
+    local text = [[a<% local s = ("xyz"):gsub("y", function() %>Y<%= f() %><% return "-" end) %><%= s %><%
+      table.sort(list, function(a, b) %>.<%= f() %><% return a < b end) %><%= list[1] %>]]
+    local app = dewar.app()
+    local function values() return { list = { 2, 1 }, f = function() end } end
+    assert.are.equal(app:render_template_string(text, values()),
+      table.concat(pieces_of(app:stream_template_string(text, values()))))
+  end)
+
   it("is told before the first piece what can't be", function()
     local app = dewar.app { config = { TESTING = true } }
     app:context_processor(function(req)

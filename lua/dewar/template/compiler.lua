@@ -37,18 +37,21 @@ end
 
 -- --- Blocks -----------------------------------------------------------------------
 
+local BLOCK_TAG = "a block's tag holds its name, as it is, and nothing else: <% block \"name\" %>"
+
 --- The name of the block that the code of a tag opens, or nil. A block is a
 --- function behind the scenes, so a tag may hold nothing else.
 local function block_name(piece, fail)
-  if not piece.text:find "^%s*block%s*[%(\"'%[]" then return nil end
+  if not (piece.text:find "^%s*block%s*[%(\"'%[]" or piece.text:find "^%s*block%s+[%a_]") then return nil end
   local _, _, open, _, name, close = piece.text:find "^%s*block%s*(%(?)%s*([\"'])([^\"'\\\n]+)%2%s*(%)?)%s*$"
   if not name or #open ~= #close then
-    fail(piece.line, "a block's tag holds its name, as it is, and nothing else: <% block \"name\" %>")
+    fail(piece.line, BLOCK_TAG)
   end
   return name
 end
 
 --- Follows what the code opens and closes, as far as it ends in `end` or `until`.
+--- `misplaced` is the line of what looks like a block among other code.
 local Nesting = {}
 Nesting.__index = Nesting
 
@@ -61,6 +64,7 @@ end
 function Nesting:close(word, line)
   local top = table.remove(self)
   if not top then
+    if self.misplaced then self.fail(self.misplaced, BLOCK_TAG) end
     self.fail(line, ("this '%s' closes nothing"):format(word))
   elseif (word == "until") ~= (top.what == "'repeat'") then
     self.fail(line, ("this '%s' can't close the %s of line %d"):format(word, top.what, top.line))
@@ -128,7 +132,10 @@ end
 
 local function code(piece, nesting, blocks, fail)
   local name = block_name(piece, fail)
-  if not name then return statements(piece, nesting) .. ";" end
+  if not name then
+    if piece.text:find "%f[%w_]block%s*%(?%s*[\"']" then nesting.misplaced = nesting.misplaced or piece.line end
+    return statements(piece, nesting) .. ";"
+  end
   if blocks[name] then
     fail(piece.line, ("there is a block '%s' already, at line %d"):format(name, blocks[name]))
   end

@@ -3,6 +3,7 @@
 --- missing value shows nothing. What they return is escaped like anything else,
 --- unless it is a safe string.
 
+local arguments = require "dewar.template.arguments"
 local core = require "dewar.core"
 local lists = require "dewar.template.lists"
 local markup = require "dewar.markup"
@@ -12,18 +13,7 @@ local M = {}
 
 for name, f in pairs(lists) do M[name] = f end
 
-local text = core.plain_text
-
---- Raises at the line of the template.
-local function refuse(filter, what, value, level)
-  error(("%s: %s; got a %s"):format(filter, what, type(value)), level + 1)
-end
-
-local function check_number(filter, value)
-  local number = tonumber(value)
-  if not number then refuse(filter, "the value must be a number", value, 3) end
-  return number
-end
+local text, html, refuse, check_number = arguments.text, arguments.html, arguments.refuse, arguments.number
 
 --- The result is as safe as the value was.
 local function as_safe_as(value, result)
@@ -61,19 +51,28 @@ end
 
 --- With each `old`, which is no pattern, replaced.
 function M.replace(value, old, new)
-  if type(old) ~= "string" or old == "" then refuse("replace", "what is replaced must be a text", old, 2) end
+  if type(old) ~= "string" or old == "" then refuse("replace", "what is replaced must be a text", old) end
   local pattern, by = old:gsub("%p", "%%%0"), text(new):gsub("%%", "%%%%")
   return (text(value):gsub(pattern, by))
+end
+
+--- Its first n characters, whatever its bytes are.
+local function first_of(whole, n)
+  for start in whole:gmatch "()[^\128-\191]" do
+    if n == 0 then return whole:sub(1, start - 1) end
+    n = n - 1
+  end
+  return whole
 end
 
 --- At most n characters, "…" included, if possible whole words.
 function M.truncate(value, n, ending)
   local whole = text(value)
-  if math.type(n) ~= "integer" or n < 1 then refuse("truncate", "the length must be a positive whole number", n, 2) end
+  if math.type(n) ~= "integer" or n < 1 then refuse("truncate", "the length must be a positive whole number", n) end
   if lists.length(whole) <= n then return whole end
   ending = text(ending == nil and "…" or ending)
   local room = math.max(n - lists.length(ending), 0)
-  local cut = whole:sub(1, utf8.offset(whole, room + 1) - 1)
+  local cut = first_of(whole, room)
   local goes_on = not whole:find("^%s", #cut + 1)
   local words = goes_on and cut:match "^(.*%S)%s+%S*$" or cut:match "^(.-)%s*$"
   return words .. ending
@@ -81,6 +80,9 @@ end
 
 --- Lines but the first begin with n spaces, or with a text.
 function M.indent(value, n)
+  if n ~= nil and type(n) ~= "string" and (math.type(n) ~= "integer" or n < 0) then
+    refuse("indent", "it takes a number of spaces, or a text", n)
+  end
   local space = type(n) == "string" and n or (" "):rep(n or 4)
   local result = text(value):gsub("\n([^\n])", function(c) return "\n" .. space .. c end)
   return as_safe_as(value, result)
@@ -90,7 +92,7 @@ end
 
 --- With <br> at the ends of lines. Safe.
 function M.nl2br(value)
-  return markup.new((core.escape(value):gsub("\r?\n", "<br>\n")))
+  return markup.new((html(value):gsub("\r?\n", "<br>\n")))
 end
 
 local ENTITIES = { ["&amp;"] = "&", ["&lt;"] = "<", ["&gt;"] = ">", ["&quot;"] = '"', ["&#39;"] = "'" }
@@ -120,17 +122,17 @@ local function percent(c)
   return ("%%%02X"):format(c:byte())
 end
 
-local function component(value)
-  return (text(value):gsub("[^%w%-._~]", percent))
+local function component(plain)
+  return (plain:gsub("[^%w%-._~]", percent))
 end
 
 --- A text for a part of a URL, or a table as a query; lists repeat a name.
 function M.urlencode(value)
-  if type(value) ~= "table" or markup.is(value) then return component(value) end
+  if type(value) ~= "table" or markup.is(value) then return component(text(value)) end
   local pairs_of = {}
   for name, each in lists.sorted(value) do
     for _, one in ipairs(type(each) == "table" and not markup.is(each) and each or { each }) do
-      pairs_of[#pairs_of + 1] = component(name) .. "=" .. component(one)
+      pairs_of[#pairs_of + 1] = component(text(name)) .. "=" .. component(text(one))
     end
   end
   return table.concat(pairs_of, "&")
@@ -139,7 +141,7 @@ end
 --- ` name="value"` for each, by name; true is a name alone, false is left out.
 --- Safe.
 function M.attributes(values)
-  if type(values) ~= "table" then refuse("attributes", "it takes a table by name", values, 2) end
+  if type(values) ~= "table" then refuse("attributes", "it takes a table by name", values) end
   local parts = {}
   for name, value in lists.sorted(values) do
     if type(name) ~= "string" or not name:find "^[^%c%s\"'<>/=]+$" then
@@ -149,7 +151,7 @@ function M.attributes(values)
       parts[#parts + 1] = " " .. name
     elseif value then
       -- A safe string may hold quotes.
-      parts[#parts + 1] = (' %s="%s"'):format(name, (core.escape(value):gsub('"', "&quot;")))
+      parts[#parts + 1] = (' %s="%s"'):format(name, (html(value):gsub('"', "&quot;")))
     end
   end
   return markup.new(table.concat(parts))
@@ -160,13 +162,15 @@ end
 --- A number and its word: plural(2, "reply", "replies") is "2 replies".
 function M.plural(n, one, many)
   local count = check_number("plural", n)
+  if one == nil then refuse("plural", "the second argument is the word for one", one) end
   return ("%s %s"):format(text(n), count == 1 and text(one) or many ~= nil and text(many) or text(one) .. "s")
 end
 
 --- Rounded to so many digits behind the point; a whole number by default.
 function M.round(value, digits)
   local number = check_number("round", value)
-  if not digits or digits == 0 then
+  digits = arguments.digits("round", digits)
+  if digits == 0 then
     local whole = math.floor(number + 0.5)
     return whole
   end
@@ -175,7 +179,8 @@ end
 
 --- 1234567.891 is "1,234,568"; with digits = 2 "1,234,567.89".
 function M.number(value, digits, separator)
-  local plain = ("%." .. (digits or 0) .. "f"):format(check_number("number", value))
+  digits = arguments.digits("number", digits)
+  local plain = ("%." .. digits .. "f"):format(check_number("number", value))
   local sign, whole, rest = plain:match "^(-?)(%d+)(.*)$"
   if not whole then return plain end -- inf, nan
   local first = (#whole - 1) % 3 + 1
@@ -201,7 +206,12 @@ end
 --- for UTC.
 function M.date(time, format)
   if time == nil then return "" end
-  return os.date(format or "%Y-%m-%d", check_number("date", time) // 1)
+  local seconds = math.tointeger(check_number("date", time) // 1)
+  if format ~= nil and type(format) ~= "string" then
+    refuse("date", "the format is a text such as \"%Y-%m-%d\"", format)
+  end
+  if not seconds then refuse("date", "the value must be a time in seconds", time) end
+  return (options.call(2, os.date, format or "%Y-%m-%d", seconds))
 end
 
 return M

@@ -1,29 +1,17 @@
 --- What templates do with lists. None of this changes the list that it is given.
 
-local core = require "dewar.core"
+local arguments = require "dewar.template.arguments"
 local markup = require "dewar.markup"
+local options = require "dewar.options"
 
 local M = {}
 
-local function check_list(filter, list)
-  if list == nil then return {} end
-  if type(list) ~= "table" then
-    error(("%s: the value must be a list; got a %s"):format(filter, type(list)), 3)
-  end
-  return list
-end
-
---- What `by`, a field's name or a function, gives for an item.
-local function key_of(item, by)
-  if by == nil then return item end
-  if type(by) == "function" then return by(item) end
-  return item[by]
-end
+local check_list, key_of = arguments.list, arguments.key
 
 --- How many characters a text has, or items a table.
 function M.length(value)
   if type(value) ~= "table" or markup.is(value) then
-    local _, n = core.plain_text(value):gsub("[^\128-\191]", "")
+    local _, n = arguments.text(value):gsub("[^\128-\191]", "")
     return n
   end
   local n = #value
@@ -43,21 +31,27 @@ end
 --- The items as one text, or their fields of a name. If any of it is safe, the
 --- rest is escaped, and the text is safe.
 function M.join(list, separator, by)
-  local parts, safe = {}, markup.is(separator)
+  local parts, n, safe = {}, 0, markup.is(separator)
   for i, item in ipairs(check_list("join", list)) do
-    parts[i] = key_of(item, by)
+    parts[i], n = key_of("join", item, by), i
     safe = safe or markup.is(parts[i])
   end
-  local convert = safe and core.escape or core.plain_text
-  for i, part in ipairs(parts) do parts[i] = convert(part) end
-  local text = table.concat(parts, convert(separator))
+  local convert = safe and arguments.html or arguments.text
+  for i = 1, n do
+    local text = convert(parts[i])
+    parts[i] = text
+  end
+  local between = convert(separator)
+  local text = table.concat(parts, between)
   return safe and markup.new(text) or text
 end
 
 --- The list of what a field, or a function, is for each item.
 function M.map(list, by)
   local result = {}
-  for _, item in ipairs(check_list("map", list)) do result[#result + 1] = key_of(item, by) end
+  for _, item in ipairs(check_list("map", list)) do
+    result[#result + 1] = key_of("map", item, by)
+  end
   return result
 end
 
@@ -65,8 +59,10 @@ end
 --- in their order.
 function M.sort(list, by, descending)
   local rows = {}
-  for i, item in ipairs(check_list("sort", list)) do rows[i] = { key_of(item, by), i, item } end
-  table.sort(rows, function(a, b)
+  for i, item in ipairs(check_list("sort", list)) do
+    rows[i] = { key_of("sort", item, by), i, item }
+  end
+  options.call(2, table.sort, rows, function(a, b)
     if a[1] == b[1] then return a[2] < b[2] end
     if descending then return b[1] < a[1] end
     return a[1] < b[1]
@@ -86,7 +82,11 @@ end
 --- The sum of the items, or of their fields.
 function M.sum(list, by)
   local total = 0
-  for _, item in ipairs(check_list("sum", list)) do total = total + (key_of(item, by) or 0) end
+  for _, item in ipairs(check_list("sum", list)) do
+    local value = key_of("sum", item, by)
+    local mt = type(value) == "table" and getmetatable(value)
+    if value then total = total + (mt and mt.__add and value or arguments.number("sum", value)) end
+  end
   return total
 end
 
@@ -104,16 +104,20 @@ function M.batch(list, n)
   return rows
 end
 
+--- Stands for a key that no table can have.
+local NONE = {}
+
 --- Lists of items for which a field, or a function, is the same, in the order of
 --- their first ones; each has it as `key`.
 function M.group(list, by)
   local groups, known = {}, {}
   for _, item in ipairs(check_list("group", list)) do
-    local key = key_of(item, by)
-    local group = known[key]
+    local key = key_of("group", item, by)
+    local known_as = (key == nil or key ~= key) and NONE or key
+    local group = known[known_as]
     if not group then
       group = { key = key }
-      known[key], groups[#groups + 1] = group, group
+      known[known_as], groups[#groups + 1] = group, group
     end
     group[#group + 1] = item
   end
@@ -130,6 +134,9 @@ end
 --- `for name, value in sorted(t)`: as pairs, in the order of the names.
 function M.sorted(t)
   local names = {}
+  if t ~= nil and type(t) ~= "table" and type(t) ~= "userdata" then
+    arguments.refuse("sorted", "it takes a table", t)
+  end
   for name in pairs(t or {}) do names[#names + 1] = name end
   table.sort(names, before)
   local i = 0

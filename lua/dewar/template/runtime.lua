@@ -213,6 +213,10 @@ end
 
 function bound.capture(state)
   return function(f, ...)
+    local mt = type(f) == "table" and getmetatable(f)
+    if type(f) ~= "function" and not (mt and mt.__call) then
+      error(("capture takes a function; got a %s"):format(type(f)), 2)
+    end
     local _ <close> = hold(state.rendering)
     local from = #state.rendering.out + 1
     f(...)
@@ -280,8 +284,11 @@ function M.stream(template, env, load)
     local co = coroutine.running()
     function rendering.flush()
       local out = rendering.out
-      -- A generator in the template gives its values to the template.
-      if out[1] == nil or rendering.held > 0 or coroutine.running() ~= co then return end
+      -- A generator in the template gives its values to the template, and what
+      -- C calls (gsub, sort) can't be left.
+      if out[1] == nil or rendering.held > 0 or coroutine.running() ~= co or not coroutine.isyieldable() then
+        return
+      end
       local piece = table.concat(out)
       for i = #out, 1, -1 do out[i] = nil end
       if piece ~= "" then coroutine.yield(piece) end
