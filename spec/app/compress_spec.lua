@@ -398,10 +398,12 @@ describe("a file", function()
     process.write(folder .. "/tiny.txt", "tiny")
     assert.is_nil(fetch("tiny.txt", { range = "bytes=0-1" }).headers.vary)
     local view = function(req)
-      return dewar.response(TEXT, 200, { etag = '"v1"', vary = "Cookie" }):make_conditional(req, { accept_ranges = true })
+      local made = dewar.response(TEXT, 200, { etag = '"v1"', vary = "Cookie" })
+      return made:make_conditional(req, { accept_ranges = true })
     end
-    assert.are.equal("Cookie, Accept-Encoding", get("gzip", view, { headers = { if_none_match = '"v1"' } }).headers.vary)
-    assert.are.equal("Cookie, Accept-Encoding", get(nil, view, { headers = { range = "bytes=0-1" } }).headers.vary)
+    for name, value in pairs { if_none_match = '"v1"', range = "bytes=0-1" } do
+      assert.are.equal("Cookie, Accept-Encoding", get("gzip", view, { headers = { [name] = value } }).headers.vary)
+    end
     view = function(req)
       local made = dewar.response(TEXT, 200, { etag = '"v1"' })
       made.compress = false
