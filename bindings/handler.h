@@ -31,6 +31,9 @@ void dw_context_open(lua_State *L, dw_script *s);
 void dw_context_resolve(lua_State *L, dw_script *s, int index);
 /* The exchange that the running task works for, or NULL. */
 dw_exchange *dw_current_exchange(dw_script *s);
+/* Whether there is a request object at index, over or not; a proxy is replaced
+ * by it. */
+bool dw_request_test(lua_State *L, int index);
 /* The exchange of the request object at index; raises where it is over. */
 dw_exchange *dw_request_check(lua_State *L, int index);
 /* The same, NULL where it is over. */

@@ -52,6 +52,7 @@ static void open_parts(lua_State *L, dw_script *s) {
   dw_headers_open(L, s);
   dw_response_open(L, s);
   dw_stream_open(L, s);
+  dw_room_open(L, s);
   dw_files_open(L, s);
   dw_fs_open(L, s);
   dw_net_open(L, s);

@@ -36,6 +36,12 @@ dw_exchange *dw_request_check(lua_State *L, int index) {
   return r->x;
 }
 
+bool dw_request_test(lua_State *L, int index) {
+  if (luaL_testudata(L, index, DW_REQUEST_PROXY))
+    dw_context_resolve(L, dw_script_find(L), index);
+  return dw_type_test(L, index, REQUEST_TYPE) != NULL;
+}
+
 dw_exchange *dw_request_peek(lua_State *L, int index) {
   const lua_request *r = dw_type_test(L, index, REQUEST_TYPE);
   return r ? r->x : NULL;

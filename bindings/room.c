@@ -5,8 +5,9 @@
 #include "bindings/room.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "bindings/errors.h"
-#include "bindings/websocket.h"
+#include "bindings/stream.h"
 
 static const char ROOM[] = "dewar.room";
 
@@ -14,147 +15,199 @@ enum { BACKLOG = 1024 * 1024 }; /* bytes that a member may be behind */
 
 struct dw_room {
   dw_script *script;
-  dw_list members; /* in the order of joining */
+  dw_list memberships; /* in the order of joining */
   size_t count;
   size_t backlog;
   bool skips; /* slow members miss messages; else they are dropped */
 };
 
+typedef struct membership {
+  dw_list of_room, of_member;
+  dw_room *room;
+  dw_room_member member;
+} membership;
+
 static dw_room *check(lua_State *L) { return dw_type_check(L, 1, ROOM); }
 
 /* --- Memberships -----------------------------------------------------------*/
 
-static void leave(dw_member *m) {
+static void leave(membership *m) {
+  dw_room_member member = m->member;
   dw_room *r = m->room;
   dw_list_remove(&m->of_room);
   dw_list_remove(&m->of_member);
   r->count--;
   dw_free(r->script->alloc, m, sizeof *m);
+  if (member.kind->left) member.kind->left(member.who);
 }
 
 void dw_rooms_leave(dw_list *memberships) {
   while (!dw_list_empty(memberships))
-    leave(DW_CONTAINER(memberships->next, dw_member, of_member));
+    leave(DW_CONTAINER(memberships->next, membership, of_member));
 }
 
-static dw_member *find(const dw_room *r, const dw_list *memberships) {
-  for (dw_list *n = memberships->next; n != memberships; n = n->next) {
-    dw_member *m = DW_CONTAINER(n, dw_member, of_member);
+static membership *find(const dw_room *r, const dw_room_member *member) {
+  if (!member->who) return NULL;
+  for (dw_list *n = member->rooms->next; n != member->rooms; n = n->next) {
+    membership *m = DW_CONTAINER(n, membership, of_member);
     if (m->room == r) return m;
   }
   return NULL;
 }
 
-/* --- WebSockets as members -------------------------------------------------*/
-
-static dw_websocket *socket_of(const dw_member *m) { return m->who; }
-
-static size_t socket_backlog(const dw_member *m) {
-  return dw_websocket_backlog(socket_of(m));
+static dw_room_member check_member(lua_State *L, int index, bool joins) {
+  dw_room_member m = {0};
+  if (!dw_sse_member(L, index, &m) && !dw_socket_member(L, index, joins, &m))
+    dw_misuse(L,
+              "the member of a room is a websocket, or the send of an event "
+              "stream; got a %s",
+              luaL_typename(L, index));
+  return m;
 }
 
-static int socket_send(dw_member *m, dw_ws_broadcast *b) {
-  return dw_websocket_broadcast(socket_of(m), b);
-}
-
-static void socket_drop(dw_member *m) {
-  dw_websocket_close(socket_of(m), DW_WS_TRY_LATER, DW_LITERAL("too slow"));
-}
-
-static void socket_push(lua_State *L, const dw_member *m) {
-  const dw_lua_socket *s = socket_of(m)->data;
-  dw_request_push(L, s->x);
-}
-
-static const dw_member_kind socket_kind = {.backlog = socket_backlog,
-                                           .send = socket_send,
-                                           .drop = socket_drop,
-                                           .push = socket_push};
-
-/* room:join(ws): accepts it if need be; again, it does nothing */
+/* room:join(member): a websocket is accepted if need be; again, it does
+ * nothing */
 static int room_join(lua_State *L) {
   dw_room *r = check(L);
-  dw_websocket *w = dw_websocket_check_open(L, 2);
-  dw_lua_socket *s = w->data;
-  if (find(r, &s->rooms)) return 0;
-  dw_member *m = dw_alloc(r->script->alloc, sizeof *m);
+  dw_room_member member = check_member(L, 2, true);
+  if (!member.who)
+    return dw_misuse(L, "this stream has ended; it can't join a room");
+  if (find(r, &member)) return 0;
+  membership *m = dw_alloc(r->script->alloc, sizeof *m);
   if (!m) return luaL_error(L, "not enough memory");
-  *m = (dw_member){.room = r, .kind = &socket_kind, .who = w};
-  dw_list_push(&r->members, &m->of_room);
-  dw_list_push(&s->rooms, &m->of_member);
+  *m = (membership){.room = r, .member = member};
+  dw_list_push(&r->memberships, &m->of_room);
+  dw_list_push(member.rooms, &m->of_member);
   r->count++;
   return 0;
 }
 
-/* The membership of the websocket at index, or NULL. */
-static dw_member *member_at(lua_State *L, dw_room *r, int index) {
-  dw_websocket *w = dw_websocket_check(L, index);
-  if (!w) return NULL;
-  const dw_lua_socket *s = w->data;
-  return find(r, &s->rooms);
+/* The membership of whoever is at index, or NULL. */
+static membership *membership_at(lua_State *L, dw_room *r, int index) {
+  dw_room_member member = check_member(L, index, false);
+  return find(r, &member);
 }
 
-/* room:leave(ws): of one that isn't in it, it does nothing */
+/* room:leave(member): of one that isn't in it, it does nothing */
 static int room_leave(lua_State *L) {
   dw_room *r = check(L);
-  dw_member *m = member_at(L, r, 2);
+  membership *m = membership_at(L, r, 2);
   if (m) leave(m);
   return 0;
 }
 
-/* room:has(ws) */
+/* room:has(member) */
 static int room_has(lua_State *L) {
   dw_room *r = check(L);
-  lua_pushboolean(L, member_at(L, r, 2) != NULL);
+  lua_pushboolean(L, membership_at(L, r, 2) != NULL);
   return 1;
+}
+
+/* --- Messages --------------------------------------------------------------*/
+
+dw_slice dw_check_message(lua_State *L, int index, bool text,
+                          const char *what) {
+  dw_slice message;
+  dw_utf8 utf8 = {0};
+  if (lua_type(L, index) != LUA_TSTRING && lua_type(L, index) != LUA_TNUMBER)
+    dw_misuse(L, "%s takes a string; got a %s%s", what,
+              lua_isnone(L, index) ? "nil" : luaL_typename(L, index),
+              lua_istable(L, index) ? " (dewar.json.encode makes one of it)"
+                                    : "");
+  message.ptr = lua_tolstring(L, index, &message.len);
+  if (text && !(dw_utf8_feed(&utf8, message) && dw_utf8_complete(&utf8)))
+    dw_misuse(L, "%s: the text is not valid UTF-8; send bytes with send_binary",
+              what);
+  return message;
+}
+
+static void message_init(dw_room_message *m, dw_allocator *a, bool text,
+                         dw_slice bytes, const dw_event *event) {
+  *m = (dw_room_message){.event = event, .bytes = bytes};
+  dw_buffer_init(&m->text, a, 0);
+  dw_buffer_init(&m->piece.chunk, a, 0);
+#ifdef DEWAR_WITH_WEBSOCKET
+  dw_ws_broadcast_init(&m->frames, a, text, bytes);
+#else
+  (void)text;
+#endif
+}
+
+static void message_deinit(dw_room_message *m) {
+  dw_buffer_deinit(&m->text);
+  dw_buffer_deinit(&m->piece.chunk);
+#ifdef DEWAR_WITH_WEBSOCKET
+  dw_ws_broadcast_deinit(&m->frames);
+#endif
 }
 
 /* --- Sending ---------------------------------------------------------------*/
 
-/* Whether it got the message. Anything may end the membership. */
-static bool deliver(dw_room *r, dw_member *m, dw_ws_broadcast *b, int *code) {
-  if (m->kind->backlog(m) > r->backlog) {
-    if (!r->skips) m->kind->drop(m);
+/* Whether it got the message; nothing else of it can be told. Of what there is
+ * no form for, a member hears nothing. Where it is gone, its membership ends.
+ */
+static bool deliver(dw_room *r, membership *m, dw_room_message *message,
+                    int *code) {
+  const dw_room_member member = m->member;
+  if (member.kind->backlog(member.who) > r->backlog) {
+    if (r->skips) return false;
+    member.kind->drop(member.who);
+    dw_rooms_leave(member.rooms);
     return false;
   }
-  int result = m->kind->send(m, b);
-  if (result < 0 && result != DEWAR_ECLOSED) *code = result;
+  int result = member.kind->send(member.who, message);
+  if (result == DEWAR_ECLOSED)
+    dw_rooms_leave(member.rooms);
+  else if (result < 0 && result != DEWAR_EMISUSE)
+    *code = result;
   return result == 0;
 }
 
-/* How many got it. No Lua runs meanwhile. */
-static lua_Integer send_to_all(dw_room *r, const dw_member *except,
-                               dw_ws_broadcast *b, int *code) {
+/* How many got it. No Lua runs meanwhile; a member may leave. */
+static lua_Integer send_to_all(dw_room *r, const membership *except,
+                               dw_room_message *message, int *code) {
   lua_Integer reached = 0;
-  for (dw_list *n = r->members.next, *next; n != &r->members; n = next) {
-    dw_member *m = DW_CONTAINER(n, dw_member, of_room);
+  for (dw_list *n = r->memberships.next, *next; n != &r->memberships;
+       n = next) {
+    membership *m = DW_CONTAINER(n, membership, of_room);
     next = n->next;
-    if (m != except && deliver(r, m, b, code)) reached++;
+    if (m != except && deliver(r, m, message, code)) reached++;
   }
   return reached;
 }
 
-static int send_message(lua_State *L, bool text, const char *what) {
+static int send_message(lua_State *L, bool text, dw_slice bytes,
+                        const dw_event *event, const char *what) {
   dw_room *r = check(L);
-  dw_slice message = dw_websocket_check_message(L, 2, text, what);
-  dw_member *except = lua_isnoneornil(L, 3) ? NULL : member_at(L, r, 3);
-  dw_ws_broadcast b;
+  const membership *except =
+      lua_isnoneornil(L, 3) ? NULL : membership_at(L, r, 3);
+  dw_room_message message;
   int code = 0;
-  dw_ws_broadcast_init(&b, r->script->alloc, text, message);
-  lua_Integer reached = send_to_all(r, except, &b, &code);
-  dw_ws_broadcast_deinit(&b);
+  message_init(&message, r->script->alloc, text, bytes, event);
+  lua_Integer reached = send_to_all(r, except, &message, &code);
+  message_deinit(&message);
   if (code < 0) return dw_errors_raise_code(L, r->script, code, what);
   lua_pushinteger(L, reached);
   return 1;
 }
 
-/* room:send(text [, except]) -> how many it went to */
+/* room:send(text or event [, except]) -> how many it went to */
 static int room_send(lua_State *L) {
-  return send_message(L, true, "room:send");
+  const dw_room *r = check(L);
+  const dw_task *t = r->script->current;
+  dw_event event = {.has_retry = false};
+  lua_settop(L, 3);
+  if (lua_istable(L, 2))
+    dw_sse_read_event(L, t ? t->context.app : NULL, 2, "room:send", &event);
+  else
+    event.data = dw_check_message(L, 2, true, "room:send");
+  return send_message(L, true, event.data, &event, "room:send");
 }
 
+/* room:send_binary(bytes [, except]): event streams can't carry that */
 static int room_send_binary(lua_State *L) {
-  return send_message(L, false, "room:send_binary");
+  dw_slice bytes = dw_check_message(L, 2, false, "room:send_binary");
+  return send_message(L, false, bytes, NULL, "room:send_binary");
 }
 
 /* --- Looking at it ---------------------------------------------------------*/
@@ -166,10 +219,10 @@ static int room_len(lua_State *L) {
 
 /* Whether the object at index is still a member. */
 static bool is_member(lua_State *L, const dw_room *r, int index) {
-  const dw_exchange *x = dw_request_peek(L, index);
-  const dw_websocket *w = x ? dw_websocket_of(&x->http) : NULL;
-  const dw_lua_socket *s = w ? w->data : NULL;
-  return s && find(r, &s->rooms);
+  dw_room_member member = {0};
+  if (!dw_sse_member(L, index, &member))
+    dw_socket_member(L, index, false, &member);
+  return find(r, &member);
 }
 
 /* Upvalue 2: a list of members, 3: how many of them were given, 4: the room.
@@ -187,7 +240,7 @@ static int next_member(lua_State *L) {
   return 1;
 }
 
-/* for ws in room:members(): those that were in it when the loop began, and
+/* for member in room:members(): those that were in it when the loop began, and
  * still are */
 static int room_members(lua_State *L) {
   dw_room *r = check(L);
@@ -196,9 +249,9 @@ static int room_members(lua_State *L) {
   dw_script_push_self(L, r->script);
   lua_createtable(L, (int)r->count, 0);
   lua_Integer i = 0;
-  for (dw_list *n = r->members.next; n != &r->members; n = n->next) {
-    const dw_member *m = DW_CONTAINER(n, dw_member, of_room);
-    m->kind->push(L, m);
+  for (dw_list *n = r->memberships.next; n != &r->memberships; n = n->next) {
+    const membership *m = DW_CONTAINER(n, membership, of_room);
+    m->member.kind->push(L, m->member.who);
     lua_rawseti(L, -2, ++i);
   }
   lua_pushinteger(L, 0);
@@ -216,8 +269,8 @@ static int room_tostring(lua_State *L) {
 
 static int room_gc(lua_State *L) {
   dw_room *r = check(L);
-  while (!dw_list_empty(&r->members))
-    leave(DW_CONTAINER(r->members.next, dw_member, of_room));
+  while (!dw_list_empty(&r->memberships))
+    leave(DW_CONTAINER(r->memberships.next, membership, of_room));
   return 0;
 }
 
@@ -254,7 +307,7 @@ static int room_new(lua_State *L) {
   bool skips = read_slow(L, lua_gettop(L));
   dw_room *r = lua_newuserdatauv(L, sizeof *r, 0);
   *r = (dw_room){.script = dw_script_of(L), .backlog = backlog, .skips = skips};
-  dw_list_init(&r->members);
+  dw_list_init(&r->memberships);
   dw_type_set(L, ROOM);
   return 1;
 }
@@ -272,7 +325,14 @@ static const luaL_Reg metamethods[] = {{"__len", room_len},
                                        {"__gc", room_gc},
                                        {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"room", room_new}, {NULL, NULL}};
+/* is_room(value) */
+static int is_room(lua_State *L) {
+  lua_pushboolean(L, dw_type_test(L, 1, ROOM) != NULL);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"room", room_new}, {"is_room", is_room}, {NULL, NULL}};
 
 void dw_room_open(lua_State *L, dw_script *s) {
   dw_script_type(L, s, ROOM, methods, metamethods);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Server-sent events: dewar.sse(function(send) ... end). The source is called
  * with `send`; what it returns is an event as well, and then it is called
- * again, so that an iterator or a generator of events is a source, too.
- * Invariant: the heartbeat runs only in the stage STREAM. Owner: the exchange,
- * whose arena it lies in. Thread: the loop's. */
+ * again, so that an iterator or a generator of events is a source, too. Once
+ * it has no more, the stream goes on for as long as it is in a room.
+ * Invariant: the heartbeat, and memberships, are of the stage STREAM only.
+ * Owner: the exchange, whose arena it lies in. Thread: the loop's. */
 #include <math.h>
 
 #include "base/error.h"
@@ -12,7 +13,6 @@
 #include "bindings/json.h"
 #include "bindings/response.h"
 #include "bindings/stream.h"
-#include "http/event_stream.h"
 
 static const char SSE_TYPE[] = "dewar.sse"; /* user value 1: the source */
 /* User value 1: the request object, 2: the source. */
@@ -27,46 +27,51 @@ struct dw_events {
   dw_timer timer; /* of the heartbeat */
   uint64_t every; /* ms */
   uint64_t last;  /* when something was sent, on the loop's clock */
+  dw_list rooms;  /* its memberships */
+  dw_wake leaves; /* of the wait for the last one's end */
 };
 
 /* --- Sending ---------------------------------------------------------------*/
 
 /* A text of one line; name and value are on top, and the value is popped only
  * by the caller, as the slice is its. */
-static dw_slice check_line(lua_State *L, const char *field) {
+static dw_slice check_line(lua_State *L, const char *what, const char *field) {
   dw_slice text = {NULL, 0};
   int type = lua_type(L, -1);
   if (type == LUA_TNIL) return text;
   if (type != LUA_TSTRING && type != LUA_TNUMBER)
-    dw_misuse(L, "send: the %s is a string; got a %s", field,
+    dw_misuse(L, "%s: the %s is a string; got a %s", what, field,
               luaL_typename(L, -1));
   text.ptr = lua_tolstring(L, -1, &text.len);
   if (!dw_event_is_line(text) || !dw_is_utf8(text))
     dw_misuse(L,
-              "send: the %s is one line of UTF-8; it can't have a line break "
-              "or a NUL",
-              field);
+              "%s: the %s is one line of UTF-8; it can't have a line break or "
+              "a NUL",
+              what, field);
   return text;
 }
 
-static dw_slice check_text(lua_State *L, int index, const char *what) {
+static dw_slice check_text(lua_State *L, int index, const char *what,
+                           const char *field) {
   dw_slice text;
   text.ptr = lua_tolstring(L, index, &text.len);
   if (!dw_is_utf8(text))
-    dw_misuse(L, "%s is not valid UTF-8, which is all that events can carry",
-              what);
+    dw_misuse(L,
+              "%s: the %s is not valid UTF-8, which is all that events can "
+              "carry",
+              what, field);
   return text;
 }
 
 /* Strings and numbers go as they are, all else as JSON; the value is on top. */
-static dw_slice check_data(lua_State *L, const dw_exchange *x) {
-  const dw_task *t = x->script;
+static dw_slice check_data(lua_State *L, const dw_lua_app *app,
+                           const char *what) {
   int index = lua_gettop(L), type = lua_type(L, index);
   if (type == LUA_TNIL) return (dw_slice){NULL, 0};
   if (type == LUA_TSTRING || type == LUA_TNUMBER)
-    return check_text(L, index, "send: the data");
+    return check_text(L, index, what, "data");
   dw_buffer *text = dw_json_take_buffer(L);
-  bool empty_array = t->context.app && t->context.app->empty_array;
+  bool empty_array = app && app->empty_array;
   dw_json_encode(L, index, text, empty_array ? DW_JSON_EMPTY_ARRAY : 0);
   lua_pushlstring(L, text->ptr, text->len);
   dw_json_put_buffer(L, index + 1);
@@ -75,23 +80,23 @@ static dw_slice check_data(lua_State *L, const dw_exchange *x) {
   return data;
 }
 
-static void check_retry(lua_State *L, dw_event *e) {
+static void check_retry(lua_State *L, const char *what, dw_event *e) {
   if (lua_isnil(L, -1)) return;
-  double seconds = dw_check_seconds(L, lua_gettop(L), "send: retry");
+  double seconds = dw_check_seconds(L, lua_gettop(L), "retry");
   if (seconds > 1e9)
-    dw_misuse(L, "send: retry is a number of seconds that a client can wait");
+    dw_misuse(L, "%s: retry is a number of seconds that a client can wait",
+              what);
   e->retry = (uint64_t)llround(seconds * 1000);
   e->has_retry = true;
 }
 
-/* Leaves on the stack what the event's slices lie in. */
-static void read_event(lua_State *L, const dw_exchange *x, int index,
-                       dw_event *e) {
+void dw_sse_read_event(lua_State *L, const dw_lua_app *app, int index,
+                       const char *what, dw_event *e) {
   static const char *const fields[] = {"event", "data", "id", "retry", NULL};
   luaL_checkstack(L, 8, NULL);
   *e = (dw_event){.has_retry = false};
   if (lua_type(L, index) == LUA_TSTRING || lua_type(L, index) == LUA_TNUMBER) {
-    e->data = check_text(L, index, "send: the data");
+    e->data = check_text(L, index, what, "data");
     return;
   }
   if (!lua_istable(L, index))
@@ -101,13 +106,13 @@ static void read_event(lua_State *L, const dw_exchange *x, int index,
               luaL_typename(L, index));
   dw_check_options(L, index, fields);
   lua_getfield(L, index, "event");
-  e->name = check_line(L, "event");
+  e->name = check_line(L, what, "event");
   lua_getfield(L, index, "id");
-  e->id = check_line(L, "id");
+  e->id = check_line(L, what, "id");
   lua_getfield(L, index, "retry");
-  check_retry(L, e);
+  check_retry(L, what, e);
   lua_getfield(L, index, "data");
-  e->data = check_data(L, x);
+  e->data = check_data(L, app, what);
   if (!e->name.ptr && !e->id.ptr && !e->data.ptr && !e->has_retry)
     dw_misuse(L, "an empty event can't be sent; it has event, data, id or "
                  "retry");
@@ -125,7 +130,8 @@ static void write_out(lua_State *L, dw_exchange *x, dw_buffer *text, int code) {
 
 static void write_event(lua_State *L, dw_exchange *x, int index) {
   dw_event e;
-  read_event(L, x, index, &e);
+  const dw_task *t = x->script;
+  dw_sse_read_event(L, t->context.app, index, "send", &e);
   dw_buffer *text = dw_json_take_buffer(L);
   write_out(L, x, text, dw_event_write(&e, text));
 }
@@ -154,7 +160,7 @@ static int send_comment(lua_State *L) {
   if (lua_type(L, 1) != LUA_TSTRING && lua_type(L, 1) != LUA_TNUMBER)
     return dw_misuse(L, "send.comment takes a string; got a %s",
                      luaL_typename(L, 1));
-  dw_slice comment = check_text(L, 1, "send.comment: the text");
+  dw_slice comment = check_text(L, 1, "send.comment", "text");
   dw_buffer *text = dw_json_take_buffer(L);
   write_out(L, x, text, dw_event_comment(comment, text));
   return dw_stream_written(L, x);
@@ -162,8 +168,15 @@ static int send_comment(lua_State *L) {
 
 static int send_index(lua_State *L) {
   const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?";
+  if (strcmp(name, "request") == 0) {
+    lua_getiuservalue(L, 1, 1);
+    return 1;
+  }
   if (strcmp(name, "comment") != 0)
-    return dw_misuse(L, "send has no field '%s'; there is send.comment", name);
+    return dw_misuse(L,
+                     "send has no field '%s'; there are send.comment and "
+                     "send.request",
+                     name);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 1);
   lua_pushcclosure(L, send_comment, 2);
@@ -221,6 +234,7 @@ static void begin(lua_State *L, dw_exchange *x) {
   *e = (struct dw_events){
       .x = x, .every = b->heartbeat, .last = dw_loop_now(loop)};
   lua_replace(L, 2);
+  dw_list_init(&e->rooms);
   dw_timer_init(&e->timer, heartbeat_cb, e);
   if (e->every) dw_timer_start(loop, &e->timer, e->every);
   w->events = e;
@@ -231,11 +245,38 @@ void dw_sse_end(dw_exchange *x) {
   dw_writers *w = x->drain_data;
   if (!w || !w->events) return;
   dw_timer_stop(x->server->http.loop, &w->events->timer);
+  dw_rooms_leave(&w->events->rooms);
   w->events = NULL;
+}
+
+static int left_k(lua_State *L, int status, lua_KContext ctx) {
+  dw_exchange *x = (dw_exchange *)ctx;
+  (void)L, (void)status;
+  x->called = DW_PASS;
+  return 0;
+}
+
+/* The source has no more. What it has to close is closed at the stream's end;
+ * a plain function has nothing, and goes. */
+static int stay(lua_State *L, dw_exchange *x) {
+  const dw_writers *w = x->drain_data;
+  const dw_task *t = x->script;
+  lua_settop(L, 2);
+  lua_getiuservalue(L, 2, 2);
+  if (lua_isfunction(L, 3) && !lua_iscfunction(L, 3)) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, 2, 2);
+  }
+  lua_settop(L, 0);
+  w->events->leaves = dw_wait_begin(L, t->script, NULL, NULL);
+  dw_wait_name(w->events->leaves, "room");
+  return dw_wait(L, w->events->leaves, -1, left_k, (lua_KContext)x);
 }
 
 /* What the source gave is at 3. */
 static int take(lua_State *L, dw_exchange *x) {
+  const dw_writers *w = x->drain_data;
+  if (lua_isnil(L, 3) && !dw_list_empty(&w->events->rooms)) return stay(L, x);
   x->called = lua_isnil(L, 3) ? DW_PASS : DW_DONE;
   if (x->called == DW_DONE) write_event(L, x, 3);
   return 0;
@@ -270,6 +311,59 @@ bool dw_sse_test(lua_State *L, int index) {
 
 void dw_sse_push_source(lua_State *L, int index) {
   lua_getiuservalue(L, index, dw_type_test(L, index, SSE_TYPE) ? 1 : 2);
+}
+
+/* --- In rooms --------------------------------------------------------------*/
+
+static size_t member_backlog(const void *who) {
+  const struct dw_events *e = who;
+  return dw_reply_backlog(&e->x->http);
+}
+
+static int member_send(void *who, dw_room_message *m) {
+  struct dw_events *e = who;
+  if (!m->event) return DEWAR_EMISUSE;
+  if (m->piece.bytes.len == 0) {
+    int code = dw_event_write(m->event, &m->text);
+    if (code < 0) return code;
+    m->piece.bytes = dw_buffer_slice(&m->text);
+  }
+  int code = dw_reply_share(&e->x->http, &m->piece);
+  if (code == 0) e->last = dw_loop_now(e->x->server->http.loop);
+  return code;
+}
+
+/* Its client comes again by itself, and says what it has got. */
+static void member_drop(void *who) {
+  const struct dw_events *e = who;
+  dw_reply_drop(&e->x->http);
+}
+
+static void member_left(void *who) {
+  struct dw_events *e = who;
+  if (dw_list_empty(&e->rooms)) dw_wake_up(e->leaves);
+}
+
+static void member_push(lua_State *L, const void *who) {
+  const struct dw_events *e = who;
+  dw_slot_push(L, e->x, DW_SLOT_BODY);
+}
+
+static const dw_room_kind member_kind = {.backlog = member_backlog,
+                                         .send = member_send,
+                                         .drop = member_drop,
+                                         .left = member_left,
+                                         .push = member_push};
+
+bool dw_sse_member(lua_State *L, int index, dw_room_member *m) {
+  if (!dw_type_test(L, index, SEND_TYPE)) return false;
+  lua_getiuservalue(L, index, 1);
+  const dw_exchange *x = dw_request_peek(L, lua_gettop(L));
+  const dw_writers *w = x ? x->drain_data : NULL;
+  struct dw_events *e = w ? w->events : NULL;
+  *m = (dw_room_member){&member_kind, e, e ? &e->rooms : NULL};
+  lua_pop(L, 1);
+  return true;
 }
 
 /* --- The module ------------------------------------------------------------*/

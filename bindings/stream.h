@@ -5,6 +5,8 @@
 #define DW_BINDINGS_STREAM_H
 
 #include "bindings/handler.h"
+#include "bindings/room.h"
+#include "http/event_stream.h"
 
 struct dw_events;
 
@@ -34,6 +36,13 @@ bool dw_sse_test(lua_State *L, int index);
 int dw_sse_piece(lua_State *L, dw_exchange *x);
 /* Pushes the function that it at index is made from. */
 void dw_sse_push_source(lua_State *L, int index);
+/* An event for the room:send or the send of `what` at index: a text, or a table
+ * of fields. Raises; leaves on the stack what its slices lie in. */
+void dw_sse_read_event(lua_State *L, const dw_lua_app *app, int index,
+                       const char *what, dw_event *e);
+/* Whether there is a `send` at index, and then whom a room knows it as: who is
+ * NULL where the stream has ended. */
+bool dw_sse_member(lua_State *L, int index, dw_room_member *m);
 /* There are no more events; never raises. */
 void dw_sse_end(dw_exchange *x);
 

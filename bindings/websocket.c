@@ -248,29 +248,14 @@ dw_websocket *dw_websocket_check_open(lua_State *L, int index) {
   return w;
 }
 
-dw_websocket *dw_websocket_check(lua_State *L, int index) {
-  return dw_websocket_of(&check(L, index)->http);
-}
-
-dw_slice dw_websocket_check_message(lua_State *L, int index, bool text,
-                                    const char *what) {
-  dw_slice message;
-  dw_utf8 utf8 = {0};
-  if (lua_type(L, index) != LUA_TSTRING && lua_type(L, index) != LUA_TNUMBER)
-    dw_misuse(L, "%s takes a string; got a %s%s", what,
-              lua_isnone(L, index) ? "nil" : luaL_typename(L, index),
-              lua_istable(L, index) ? " (dewar.json.encode makes one of it)"
-                                    : "");
-  message.ptr = lua_tolstring(L, index, &message.len);
-  if (text && !(dw_utf8_feed(&utf8, message) && dw_utf8_complete(&utf8)))
-    dw_misuse(L, "%s: the text is not valid UTF-8; send bytes with send_binary",
-              what);
-  return message;
+dw_websocket *dw_websocket_peek(lua_State *L, int index) {
+  const dw_exchange *x = dw_request_peek(L, index);
+  return x ? dw_websocket_of(&x->http) : NULL;
 }
 
 static int send_message(lua_State *L, bool text, const char *what) {
   dw_exchange *x = check(L, 1);
-  dw_slice message = dw_websocket_check_message(L, 2, text, what);
+  dw_slice message = dw_check_message(L, 2, text, what);
   lua_settop(L, 2);
   dw_websocket *w = dw_websocket_check_open(L, 1);
   int code = dw_websocket_send(w, text, message);
@@ -317,7 +302,7 @@ static uint16_t check_code(lua_State *L, int index) {
 static dw_slice check_reason(lua_State *L, int index) {
   dw_slice reason = DW_EMPTY;
   if (lua_isnoneornil(L, index)) return reason;
-  reason = dw_websocket_check_message(L, index, true, "close");
+  reason = dw_check_message(L, index, true, "close");
   if (reason.len > DW_WS_REASON_MAX)
     dw_misuse(L, "close: the reason has %d bytes; %d fit", (int)reason.len,
               DW_WS_REASON_MAX);
@@ -445,6 +430,5 @@ void dw_websocket_open(lua_State *L, dw_script *s) {
     lua_setfield(L, -2, f->name);
   }
   lua_rawsetp(L, LUA_REGISTRYINDEX, WEBSOCKET_TYPE);
-  dw_room_open(L, s);
   dw_websocket_codec_open(L, s);
 }

@@ -34,14 +34,8 @@ void dw_websocket_end(dw_exchange *x);
 /* The open WebSocket of the object at index, accepted if need be; raises where
  * it is none, or closed. */
 dw_websocket *dw_websocket_check_open(lua_State *L, int index);
-/* The one that has been accepted, open or not, or NULL; raises where the object
- * is none. */
-dw_websocket *dw_websocket_check(lua_State *L, int index);
-/* A message at index, valid UTF-8 where it is text; raises in the name of what.
- */
-dw_slice dw_websocket_check_message(lua_State *L, int index, bool text,
-                                    const char *what);
-
+/* The one that has been accepted, open or not, or NULL. */
+dw_websocket *dw_websocket_peek(lua_State *L, int index);
 /* The client's framing, for specs (ws_codec.c). */
 void dw_websocket_codec_open(lua_State *L, dw_script *s);
 

@@ -133,7 +133,7 @@ end
 ---@param view fun(ws: dewar.WebSocket, ...): any
 ---@return function view
 function Scaffold:websocket(rule, opts, view)
-  if not core.room then
+  if not core.websocket_codec then
     error("websocket: this build of Dewar has no WebSocket (DEWAR_WITH_WEBSOCKET)", 2)
   end
   opts, view = arguments("websocket", self, rule, opts, view, 2, WEBSOCKET_OPTIONS)

@@ -14,6 +14,7 @@ local M = {}
 
 ---@class dewar.EventSender
 ---@field comment fun(text: string) sends what the client ignores
+---@field request dewar.Request whose answer it is
 ---@overload fun(event: dewar.ServerEvent|string)
 
 ---@class dewar.SseOptions
@@ -27,6 +28,11 @@ local HEADERS = {
   ["X-Accel-Buffering"] = "no",
 }
 
+--- What is sent to a room goes to the client, until it leaves.
+local function joining(room)
+  return function(send) room:join(send) end
+end
+
 local function callable(value)
   if type(value) == "function" then return true end
   local mt = getmetatable(value)
@@ -34,13 +40,15 @@ local function callable(value)
 end
 
 --- A response of events: `source` is a function(send), or an iterator or a
---- generator of events. It ends with the client, wherever it waits.
----@param source fun(send: dewar.EventSender): dewar.ServerEvent|string|nil
+--- generator of events, or a room. It ends with the client, wherever it waits; and
+--- when the source has no more, unless it has joined a room by then.
+---@param source dewar.Room|fun(send: dewar.EventSender): dewar.ServerEvent|string|nil
 ---@param opts? dewar.SseOptions
 ---@return dewar.Response
 function M.respond(source, opts)
+  if core.is_room(source) then source = joining(source) end
   if not callable(source) then
-    error(("sse takes a function(send), or an iterator of events; got a %s"):format(type(source)), 2)
+    error(("sse takes a function(send), an iterator of events, or a room; got a %s"):format(type(source)), 2)
   end
   opts = options.check("sse", opts, OPTIONS, 2)
   local heartbeat = opts.heartbeat

@@ -341,6 +341,10 @@ void dw_connection_tell_drained(dw_connection *c) {
 /* The turn of a stream is over, and the next one begins. */
 static void flusher_cb(dw_deferred *d) {
   dw_connection *c = d->data;
+  if (c->doomed) {
+    dw_connection_cut(c);
+    return;
+  }
   if (c->transaction) {
     c->transaction->burst = 0;
     dw_reply_settle(c->transaction);

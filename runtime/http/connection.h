@@ -78,6 +78,12 @@ struct dw_transaction {
   dw_encoder *encoder; /* of a stream: encodes what is written; ours */
 };
 
+/* A piece that goes into many streams. As a chunk it is made once. */
+typedef struct dw_shared_piece {
+  dw_slice bytes;
+  dw_buffer chunk; /* empty at first */
+} dw_shared_piece;
+
 /* What a server does with transactions. None may be NULL. */
 typedef struct dw_http_events {
   size_t size; /* of its own struct, which starts with a dw_transaction */
@@ -160,6 +166,7 @@ struct dw_connection {
   bool ended;         /* the peer has sent its last byte */
   bool waiting_drain; /* drain_cb is due */
   bool used;          /* a request has been answered on it */
+  bool doomed;        /* cut at the end of the turn */
 };
 
 /* Takes over a stream, fails or not. 0 or DW_ENOMEM. */
@@ -193,6 +200,14 @@ int dw_reply_start(dw_transaction *t, dw_response *response);
  * DEWAR_ETOOBIG (more than was promised by Content-Length), or DEWAR_ECLOSED
  * (the client is gone). */
 int dw_reply_write(dw_transaction *t, dw_slice bytes);
+/* Sends a piece of many streams, uncopied where it goes at once. The same codes.
+ * It never closes the connection within the call: what fails is cut at the end
+ * of the turn, so that one walk can pass by all streams. */
+int dw_reply_share(dw_transaction *t, dw_shared_piece *p);
+/* Bytes that the client has not taken yet. */
+size_t dw_reply_backlog(const dw_transaction *t);
+/* Cuts the connection at the end of the turn. */
+void dw_reply_drop(dw_transaction *t);
 /* Whether the writer should wait for drain_cb before it writes more: ask once a
  * piece. The client reads slowly, or it is time to let others have their turn.
  */

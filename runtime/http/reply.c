@@ -40,7 +40,7 @@ int dw_connection_send(dw_connection *c, dw_slice more) {
 
 /* 0, or a negative code: then the connection is closed. */
 int dw_connection_flush(dw_connection *c) {
-  if (c->state == DW_CONNECTION_CLOSED) return DEWAR_ECLOSED;
+  if (c->state == DW_CONNECTION_CLOSED || c->doomed) return DEWAR_ECLOSED;
   if (c->out.len == 0) return 0;
   int code = dw_connection_send(c, DW_EMPTY);
   if (code < 0) dw_connection_cut(c);
@@ -199,8 +199,8 @@ static int put_piece(dw_transaction *t, dw_slice bytes) {
   return code;
 }
 
-/* A piece through the encoder, which may keep it back for a while. What fails
- * is lost, so the answer can't go on. */
+/* A piece through the encoder, which may keep it back for a while. After a
+ * failure the answer can't go on: it is to be cut. */
 static int put_encoded(dw_transaction *t, dw_slice bytes, dw_encode how) {
   dw_buffer *coded = &t->connection->http->coded;
   size_t work = t->burst + bytes.len / ENCODED_PIECE;
@@ -209,29 +209,77 @@ static int put_encoded(dw_transaction *t, dw_slice bytes, dw_encode how) {
   if (code == 0 && coded->len > 0) code = put_piece(t, dw_buffer_slice(coded));
   coded->len = 0;
   if (coded->cap > CODED_MAX) dw_buffer_deinit(coded);
-  if (code < 0) dw_reply_cut(t);
   return code;
 }
 
 void dw_reply_settle(dw_transaction *t) {
   if (!t->encoder || t->reply != DW_REPLY_STREAM) return;
   if (t->connection->state == DW_CONNECTION_CLOSED || t->bodiless) return;
-  put_encoded(t, DW_EMPTY, DW_ENCODE_FLUSH);
+  if (put_encoded(t, DW_EMPTY, DW_ENCODE_FLUSH) < 0) dw_reply_cut(t);
 }
 
-int dw_reply_write(dw_transaction *t, dw_slice bytes) {
-  dw_connection *c = t->connection;
-  if (t->reply != DW_REPLY_STREAM) return DEWAR_EMISUSE;
-  if (c->state == DW_CONNECTION_CLOSED) return DEWAR_ECLOSED;
+/* Puts what of the bytes is to be sent into the output. */
+static int put(dw_transaction *t, dw_slice bytes) {
   if (t->ranged) bytes = in_range(t, bytes);
   if (t->bodiless || bytes.len == 0) return 0;
   if (bytes.len > t->length - t->taken) return DEWAR_ETOOBIG;
   int code =
       t->encoder ? put_encoded(t, bytes, DW_ENCODE_MORE) : put_piece(t, bytes);
-  if (code < 0) return code;
-  t->taken += bytes.len;
+  if (code == 0) t->taken += bytes.len;
+  return code;
+}
+
+int dw_reply_write(dw_transaction *t, dw_slice bytes) {
+  dw_connection *c = t->connection;
+  if (t->reply != DW_REPLY_STREAM) return DEWAR_EMISUSE;
+  if (c->state == DW_CONNECTION_CLOSED || c->doomed) return DEWAR_ECLOSED;
+  uint64_t before = t->taken;
+  int code = put(t, bytes);
+  if (code < 0 && code != DEWAR_ETOOBIG && t->encoder) dw_reply_cut(t);
+  if (code < 0 || t->taken == before) return code;
   dw_connection_flush_soon(c);
   return c->state == DW_CONNECTION_CLOSED ? DEWAR_ECLOSED : 0;
+}
+
+/* --- Streams that many share -----------------------------------------------*/
+
+size_t dw_reply_backlog(const dw_transaction *t) {
+  const dw_connection *c = t->connection;
+  return c->state == DW_CONNECTION_CLOSED ? 0 : c->stream->queued + c->out.len;
+}
+
+void dw_reply_drop(dw_transaction *t) {
+  dw_connection *c = t->connection;
+  if (c->state == DW_CONNECTION_CLOSED) return;
+  c->doomed = true;
+  dw_loop_defer(c->http->loop, &c->flusher);
+}
+
+/* As the chunk that others get, too. */
+static int send_chunk(dw_transaction *t, dw_shared_piece *p) {
+  dw_connection *c = t->connection;
+  int code = 0;
+  if (p->chunk.len == 0) code = dw_writer_chunk(&p->chunk, p->bytes);
+  if (code < 0) return code;
+  if (dw_connection_send(c, dw_buffer_slice(&p->chunk)) < 0) {
+    dw_reply_drop(t);
+    return DEWAR_ECLOSED;
+  }
+  t->taken += p->bytes.len;
+  t->sent += p->bytes.len;
+  return 0;
+}
+
+int dw_reply_share(dw_transaction *t, dw_shared_piece *p) {
+  dw_connection *c = t->connection;
+  if (t->reply != DW_REPLY_STREAM) return DEWAR_EMISUSE;
+  if (c->state == DW_CONNECTION_CLOSED || c->doomed) return DEWAR_ECLOSED;
+  if (t->framing == DW_FRAMING_CHUNKED && !t->encoder && !t->bodiless)
+    return send_chunk(t, p);
+  int code = put(t, p->bytes);
+  if (code < 0 && code != DEWAR_ETOOBIG && t->encoder) dw_reply_drop(t);
+  if (code == 0) dw_loop_defer(c->http->loop, &c->flusher);
+  return code;
 }
 
 bool dw_connection_backed_up(dw_connection *c) {
@@ -269,8 +317,10 @@ int dw_reply_finish(dw_transaction *t) {
   }
   bool closed = c->state == DW_CONNECTION_CLOSED;
   if (t->encoder && !t->bodiless && !closed &&
-      put_encoded(t, DW_EMPTY, DW_ENCODE_END) < 0)
-    return 0; /* it is cut */
+      put_encoded(t, DW_EMPTY, DW_ENCODE_END) < 0) {
+    dw_reply_cut(t);
+    return 0;
+  }
   t->reply = DW_REPLY_DONE;
   if (closed) return 0;
   if (t->framing == DW_FRAMING_CHUNKED && !t->bodiless &&

@@ -106,7 +106,7 @@ end)
 app:post("/ignored", function() return "ignored" end)
 app:post("/small", { max_content_length = 3 }, function(req) return req:body() end)
 
-if app.websocket and dewar.room then
+if require("dewar.core").websocket_codec then
   app:websocket("/ws", function(ws)
     ws:accept()
     at "accepted"
@@ -291,7 +291,7 @@ local endings = {
     at = "waiting", teardown = "cancelled" },
 }
 
-if dewar.room then
+if require("dewar.core").websocket_codec then
   table.move({
     { "a websocket that its client closes", send = websocket "/ws", at = "accepted", say = GOODBYE,
       stays = true },

@@ -3,7 +3,7 @@
 local dewar = require "dewar"
 local clean = require "spec.support.clean"
 
-if not dewar.room then
+if not require("dewar.core").websocket_codec then
   pending "this build has no WebSocket"
   return
 end

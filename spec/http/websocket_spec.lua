@@ -4,7 +4,7 @@ local dewar = require "dewar"
 local clean = require "spec.support.clean"
 local websocket = require "spec.support.websocket"
 
-if not dewar.room then
+if not require("dewar.core").websocket_codec then
   pending "this build has no WebSocket"
   return
 end

@@ -166,7 +166,7 @@ describe("what is said of", function()
   end)
 
   it("a websocket and a room fits", function()
-    if not dewar.room then return end
+    if not require("dewar.core").websocket_codec then return end
     same("dewar.WebSocket", named_in "bindings/websocket.c")
     same("dewar.Room", debug.getmetatable(dewar.room()).__index)
   end)

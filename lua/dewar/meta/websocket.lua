@@ -51,42 +51,46 @@ function WebSocket:ping() end
 ---@param reason? string up to 123 bytes
 function WebSocket:close(code, reason) end
 
----Those who get the same messages. Members leave when they close.
+---Those who get the same messages: websockets, and event streams by their `send`.
+---Members leave when they close.
 ---@class dewar.Room
 ---@operator len: integer
 local Room = {}
 
----Adds a websocket, which is accepted if it wasn't. Once is enough.
----@param ws dewar.WebSocket
-function Room:join(ws) end
+---Adds a member; a websocket is accepted if it wasn't. Once is enough. An event
+---stream whose function has returned goes on for as long as it is in a room.
+---@param member dewar.WebSocket|dewar.EventSender
+function Room:join(member) end
 
----@param ws dewar.WebSocket
-function Room:leave(ws) end
+---@param member dewar.WebSocket|dewar.EventSender
+function Room:leave(member) end
 
----@param ws dewar.WebSocket
+---@param member dewar.WebSocket|dewar.EventSender
 ---@return boolean
-function Room:has(ws) end
+function Room:has(member) end
 
----Sends a text to all members, or to all but one. Never waits: a member that is too
+---Sends a text, or an event, to all members, or to all but one. Event streams take a
+---text as data; websockets get an event's data. Never waits: a member that is too
 ---far behind is dropped, or left out.
----@param text string
----@param except? dewar.WebSocket
+---@param message string|dewar.ServerEvent
+---@param except? dewar.WebSocket|dewar.EventSender
 ---@return integer # how many it went to
-function Room:send(text, except) end
+function Room:send(message, except) end
 
+---To the websockets; events can't carry bytes.
 ---@param bytes string
----@param except? dewar.WebSocket
+---@param except? dewar.WebSocket|dewar.EventSender
 ---@return integer # how many it went to
 function Room:send_binary(bytes, except) end
 
 ---An iterator over those who are members now.
----@return fun(): dewar.WebSocket?
+---@return fun(): dewar.WebSocket|dewar.EventSender?
 function Room:members() end
 
 ---@class dewar.RoomOptions
 ---@field backlog? integer bytes that a member may be behind; default 1 MiB
----What becomes of one that is further behind: "close" (the default) closes it with
----1013, "skip" leaves it out until it has caught up.
+---What becomes of one that is further behind: "close" (the default) closes it (a
+---websocket with 1013), "skip" leaves it out until it has caught up.
 ---@field slow? "close"|"skip"
 
 ---@class dewar

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* Event streams in rooms with failing allocations: whatever fails raises in the
+ * script or cuts a stream, and nothing stays behind. */
+#include "unit.h"
+
+#include "support/host.h"
+
+static host h;
+
+/* What comes before is tested elsewhere: it only has to be there. */
+#define BEFORE                                                                 \
+  "local dewar = require 'dewar'\n"                                            \
+  "require 'dewar.testing'\n"                                                  \
+  "local app = dewar.app()\n"                                                  \
+  "local room = dewar.room { backlog = 100 }\n"                                \
+  "app:get('/', function() return dewar.sse(room) end)\n"                      \
+  "local function open(client, coding)\n"                                      \
+  "  local headers = { Accept_Encoding = coding }\n"                           \
+  "  return client:get('/', { stream = true, headers = headers })\n"           \
+  "end\n"
+
+static const char without_stream[] = BEFORE "return app\n";
+
+static const char sending[] =
+    BEFORE "local client <close> = app:test_client()\n"
+           "local one = open(client)\n"
+           "local other = open(client, 'gzip')\n"
+           "dewar.sleep(0)\n"
+           "local reached = room:send { event = 'x', data = { 1 }, id = 7 }\n"
+           "if reached == 2 then\n"
+           "  assert(one:chunks()() == 'event: x\\ndata: [1]\\nid: 7\\n\\n')\n"
+           "  assert(#other:chunks()() > 10)\n"
+           "end\n"
+           "one:close()\n"
+           "other:close()\n"
+           "return app\n";
+
+static const char dropping[] =
+    BEFORE "local client <close> = app:test_client()\n"
+           "local slow = client:connect()\n"
+           "slow:send 'GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n'\n"
+           "dewar.sleep(0)\n"
+           "for i = 1, 20 do room:send(('x'):rep(16 * 1024)) end\n"
+           "dewar.sleep(0)\n"
+           "slow:close()\n"
+           "return app\n";
+
+/* Loads a script with the n-th allocation failing; the number of calls. */
+static size_t load(const char *script, size_t fail_at, bool fail_after) {
+  host_init(&h);
+  h.fail_at = fail_at;
+  h.fail_after = fail_after;
+  unit.failing = fail_at;
+  int code = dewar_new(&h.rt, &h.options);
+  if (code == 0) {
+    code = host_load(&h, script);
+    CHECK_INT(dewar_free(h.rt), 0);
+  }
+  CHECK_INT(h.used, 0);
+  if (h.calls < fail_at || fail_at == 0) CHECK_INT(code, 0);
+  unit.failing = 0;
+  return h.calls;
+}
+
+static void live_with_every_failure(const char *script) {
+  size_t from = load(without_stream, 0, false);
+  size_t to = load(script, 0, false);
+  CHECK(to > from);
+  for (int after = 0; after < 2; after++)
+    for (size_t n = from; n <= to + 8; n++) load(script, n, after);
+}
+
+TEST(events_that_run_out_of_memory_leave_nothing) {
+  live_with_every_failure(sending);
+}
+
+TEST(a_stream_that_is_dropped_leaves_nothing) {
+  live_with_every_failure(dropping);
+}
