@@ -291,6 +291,8 @@ static void read_arguments(lua_State *L, const char *what,
                            gather_options *options) {
   int n = lua_gettop(L);
   luaL_checkstack(L, 10, NULL);
+  if (n == 2 && lua_isnil(L, 2) && dw_is_plain_table(L, 1))
+    lua_settop(L, n = 1); /* a list, and no options */
   if (is_list_call(L, n)) {
     if (n > 2)
       dw_misuse(L, "%s: behind a list there can only be options", what);

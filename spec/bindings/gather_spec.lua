@@ -47,6 +47,12 @@ describe("gather", function()
     assert.are.equal("[]", dewar.json.encode(dewar.gather {}))
   end)
 
+  it("takes nil for no options behind a list", function()
+    assert.are.same({ 1, 2 }, dewar.gather({ after(1, 1), after(0, 2) }, nil))
+    assert.are.same({}, dewar.gather({}, nil))
+    assert.are.equal(2, dewar.race({ after(9, 1), after(0, 2) }, nil))
+  end)
+
   it("runs no more at once than its limit says, in order", function()
     local list, seen = crowd(20)
     local results = dewar.gather(list, { limit = 3 })
