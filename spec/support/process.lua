@@ -98,6 +98,14 @@ function Process:code()
   return tonumber(read(self.folder .. "/code"))
 end
 
+--- How many files it has open.
+function Process:fds()
+  local pipe = assert(io.popen(("ls /proc/%d/fd | wc -l"):format(self.pid)))
+  local n = pipe:read "n"
+  pipe:close()
+  return n
+end
+
 --- Waits for its end.
 ---@return integer code 128 and the signal's number where one killed it
 function Process:wait()

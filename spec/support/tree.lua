@@ -66,7 +66,7 @@ function tree.world(seed)
 
   local leaves = {
     pause, pause, pause, pause, pause, pause, pause, pause, pause, pause, pause, pause,
-    function() error("raised", 0) end,
+    function() error("chaos: raised", 0) end,
     function() pcall(dewar.sleep, 0.02) end,
     function() -- somebody comes and cancels
       local task = self.tasks[random(#self.tasks + 1)]
