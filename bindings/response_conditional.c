@@ -72,6 +72,7 @@ int dw_response_add_etag(lua_State *L) {
 int dw_response_set_etag(lua_State *L) {
   dw_lua_response *o = check(L);
   size_t len;
+  lua_settop(L, 3);
   if (lua_type(L, 2) != LUA_TSTRING)
     return dw_misuse(L, "set_etag takes a tag; got a %s", luaL_typename(L, 2));
   const char *tag = lua_tolstring(L, 2, &len);

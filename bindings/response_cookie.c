@@ -26,9 +26,12 @@ static int64_t opt_integer(lua_State *L, int table, const char *name) {
   int type = table ? lua_getfield(L, table, name) : LUA_TNIL;
   if (type == LUA_TNIL) return INT64_MIN;
   lua_Number n = lua_tonumber(L, -1);
-  if (type != LUA_TNUMBER || n != n || n > 1e15 || n < -1e15)
+  if (type != LUA_TNUMBER)
     dw_misuse(L, "the cookie's option '%s' is a number of seconds; got a %s",
               name, luaL_typename(L, -1));
+  if (!(n >= -1e15 && n <= 1e15))
+    dw_misuse(L, "the cookie's option '%s' is a number of seconds; got %s",
+              name, luaL_tolstring(L, -1, NULL));
   return (int64_t)n;
 }
 
@@ -40,6 +43,17 @@ static bool opt_flag(lua_State *L, int table, const char *name) {
   return lua_toboolean(L, -1);
 }
 
+/* What a part that can't be sent should be. */
+static const char *rule_of(const char *what) {
+  static const char *const rules[][2] = {
+      {"name", "is made of letters, digits and !#$%&'*+-.^_`|~"},
+      {"domain", "is a host in ASCII; other letters are written \"xn--...\""},
+      {"samesite", "is one of Strict, Lax and None"}};
+  for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+    if (strcmp(what, rules[i][0]) == 0) return rules[i][1];
+  return "has a line break or a NUL in it";
+}
+
 static void add_cookie(lua_State *L, dw_lua_response *o,
                        const dw_cookie *cookie) {
   dw_script *s = o->script;
@@ -47,10 +61,7 @@ static void add_cookie(lua_State *L, dw_lua_response *o,
   s->scratch.len = 0;
   int code = dw_cookie_format(&s->scratch, cookie, &what);
   if (code == DEWAR_EINVAL)
-    dw_misuse(L, "the cookie's %s %s", what,
-              strcmp(what, "samesite") == 0
-                  ? "is one of Strict, Lax and None"
-                  : "has a value that can't be sent");
+    dw_misuse(L, "the cookie's %s %s", what, rule_of(what));
   if (code == 0) {
     const dw_lua_app *app = s->current ? s->current->context.app : NULL;
     size_t max = app ? app->max_cookie : COOKIE_MAX;

@@ -113,6 +113,14 @@ typedef struct disposition {
   dw_parameter name, filename, extended;
 } disposition;
 
+/* "filename*0" and so on (RFC 2231): who doesn't know of these takes the file
+ * for a field. */
+static bool is_piece(dw_slice name) {
+  dw_slice start = DW_LITERAL("filename*");
+  return name.len > start.len &&
+         dw_slice_equal_nocase(dw_slice_of(name.ptr, start.len), start);
+}
+
 static const char *read_disposition(disposition *d, dw_slice value) {
   static const dw_slice names[] = {
       {"name", 4}, {"filename", 8}, {"filename*", 9}};
@@ -123,6 +131,7 @@ static const char *read_disposition(disposition *d, dw_slice value) {
                              DW_LITERAL("form-data")))
     return "the Content-Disposition of a part is not form-data";
   while ((more = dw_parameters_next(&value, &parameter)) > 0) {
+    if (is_piece(parameter.name)) return "a filename is in pieces (filename*0)";
     for (size_t i = 0; i < 3; i++) {
       if (!dw_slice_equal_nocase(parameter.name, names[i])) continue;
       if (has(to[i])) return "a Content-Disposition has a parameter twice";

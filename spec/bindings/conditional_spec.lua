@@ -162,6 +162,7 @@ describe("a response", function()
     assert.has_error(function() res:set_etag 'a"b' end)
     assert.has_error(function() res:set_etag "a\r\nb" end)
     assert.has_error(function() res:set_etag(1) end, "set_etag takes a tag; got a number")
+    assert.has_error(function() res:set_etag() end, "set_etag takes a tag; got a nil")
     assert.has_error(function() res.last_modified = "now" end,
       "last_modified is a time in seconds since 1970, or nil for none; got now")
     assert.has_error(function() res.expires = 0 / 0 end)

@@ -256,9 +256,17 @@ describe("a response", function()
     assert.matches("did you mean 'status'", message(function() return res.statsu end))
     message(function() res.whatever = 1 end)
     message(function() dewar.redirect "/a\r\nSet-Cookie: b" end)
-    message(function() res:set_cookie("a b", "c") end)
-    message(function() res:set_cookie("a", "b", { path = "/\nx" }) end)
-    message(function() res:set_cookie("a", "b", { samesite = "Loose" }) end)
+    assert.matches("the cookie's name is made of letters, digits", message(function() res:set_cookie("a b", "c") end))
+    for name, rule in pairs {
+      path = { "/\nx", "has a line break or a NUL in it" }, samesite = { "Loose", "is one of Strict, Lax and None" },
+      domain = { "münchen.de", "is a host in ASCII" },
+    } do
+      assert.matches("the cookie's " .. name .. " " .. rule[2],
+        message(function() res:set_cookie("a", "b", { [name] = rule[1] }) end))
+    end
+    assert.matches("the cookie's value has a line break", message(function() res:set_cookie("a", "b\n") end))
+    assert.matches("'max_age' is a number of seconds; got %-?inf",
+      message(function() res:set_cookie("a", "b", { max_age = math.huge }) end))
     assert.matches("did you mean 'max_age'", message(function()
       res:set_cookie("a", "b", { maxage = 1 })
     end))
