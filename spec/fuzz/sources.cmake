@@ -2,6 +2,7 @@
 # The fuzzers: spec/fuzz/fuzz_NAME.c, with inputs in spec/fuzz/corpus/NAME.
 set(fuzzers
   fuzz_answer.c
+  fuzz_conditional.c
   fuzz_connection.c
   fuzz_form.c
   fuzz_json.c

@@ -42,6 +42,31 @@ local function blocks(path)
   return found
 end
 
+-- A page without its blocks.
+local function prose(path)
+  return (("\n" .. read(path)):gsub("\n```.-\n```", "\n"))
+end
+
+-- What a page's headings are called in links, as GitHub makes it of them.
+local known_anchors = {}
+local function anchors(path)
+  local found = known_anchors[path]
+  if found then return found end
+  found = {}
+  for heading in prose(path):gmatch "\n#+ ([^\n]+)" do
+    local text = heading:gsub("%[(.-)%]%(.-%)", "%1"):lower()
+    local slug = text:gsub("[^%w%s_\128-\255-]", ""):gsub("%s", "-")
+    local name, count = slug, 0
+    while found[name] do
+      count = count + 1
+      name = slug .. "-" .. count
+    end
+    found[name] = true
+  end
+  known_anchors[path] = found
+  return found
+end
+
 local function run(path, block)
   local app = dewar.app()
   local env = setmetatable({ dewar = dewar, app = app }, { __index = _G })
@@ -123,9 +148,12 @@ for _, path in ipairs(pages()) do
 
     it("has links that lead somewhere", function()
       local folder = path:match "^(.*/)" or ""
-      for target in read(path):gmatch "%]%(([^)#]+)[^)]*%)" do
+      for target in prose(path):gmatch "%]%(([^)]+)%)" do
+        local file, anchor = target:match "^([^#]*)#?(.*)$"
         if not target:find "^%a+:" then
-          assert.is_truthy(lfs.attributes(folder .. target), target)
+          local there = file == "" and path or folder .. file
+          assert.is_truthy(lfs.attributes(there), target)
+          if anchor ~= "" then assert.is_true(anchors(there)[anchor], target .. ": there is no such heading") end
         end
       end
     end)
