@@ -10,13 +10,15 @@ import os
 import subprocess
 import sys
 
-from . import cases, growth, instructions, measure, memory, process, report
-from . import servers, syscalls
+from . import cases, growth, instructions, measure, memory, news, process
+from . import report, servers, syscalls
 
 TABLE = {case.name: case for case in cases.TABLE}
 MEMORY = {"idle": "bytes that an idle keep-alive connection holds",
           "waiting": "bytes that a request waiting in a view holds, its "
                      "connection included"}
+NEWS = {"websockets": "10,000 websockets, and a message a second for all",
+        "events": "10,000 event streams, and an event a second for all"}
 SERIES = {"growth-" + series.name: series for series in growth.ALL}
 OTHERS = {
     "startup": "from the start of the process to its first answer",
@@ -103,6 +105,13 @@ class Driver:
         self.keep(report.record(name, MEMORY[name], "memory", results, missing,
                                 connections=memory.many_sockets(self.limit)))
 
+    def news_case(self, name):
+        seconds = max(5, self.options.seconds)
+        results, missing, goals = news.measure(
+            name, self.tools, self.limit, seconds, self.progress)
+        self.keep(report.record(name, NEWS[name], "news", results, missing,
+                                goals, seconds=seconds))
+
     def startup(self):
         results, missing = memory.startup(
             self.tools, max(3, self.options.rounds), self.options.servers,
@@ -157,7 +166,7 @@ class Driver:
             instructions.save_baseline(found)
 
     def report(self):
-        for name in list(TABLE) + list(MEMORY) + ["startup"]:
+        for name in [*TABLE, *MEMORY, *NEWS, "startup"]:
             record = report.load(self.tools, name)
             if record:
                 self.say(f"### {record['title']}\n",
@@ -173,7 +182,7 @@ class Driver:
 
     def run(self, name):
         if name == "table":
-            for each in list(TABLE) + list(MEMORY) + ["startup"]:
+            for each in [*TABLE, *MEMORY, *NEWS, "startup"]:
                 self.attempt(each)
         elif name == "growth":
             for each in SERIES:
@@ -182,6 +191,8 @@ class Driver:
             self.table_case(TABLE[name])
         elif name in MEMORY:
             self.memory_case(name)
+        elif name in NEWS:
+            self.news_case(name)
         elif name in SERIES:
             self.series(SERIES[name])
         elif name == "syscalls":
@@ -193,7 +204,7 @@ class Driver:
 
 def names():
     return {**{case.name: case.title for case in cases.TABLE}, **MEMORY,
-            **OTHERS}
+            **NEWS, **OTHERS}
 
 
 def arguments():

@@ -60,6 +60,17 @@ def memory_rows(record):
     return rows
 
 
+def news_rows(record):
+    rows = [("server", "listeners", "bytes/listener", "behind the messages",
+             "µs CPU/message", "the last has it", "messages")]
+    for label, found in record["results"].items():
+        rows.append((label, show(found["listeners"], 0),
+                     show(found["bytes"], 0), show(found["told"], 0),
+                     show(found["cpu_us"]), f"{found['last_ms']:.0f} ms",
+                     show(found["messages"], 0)))
+    return rows
+
+
 def startup_rows(record):
     rows = [("server", "ms to the first answer", "least", "RSS MiB")]
     for label, found in record["results"].items():
@@ -68,7 +79,8 @@ def startup_rows(record):
     return rows
 
 
-KINDS = {"cost": cost_rows, "memory": memory_rows, "startup": startup_rows}
+KINDS = {"cost": cost_rows, "memory": memory_rows, "news": news_rows,
+         "startup": startup_rows}
 
 
 def lines(record, table=align):

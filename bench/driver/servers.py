@@ -2,8 +2,8 @@
 """The servers that are compared: where they are found, how they are started.
 
 A setup is what a case wants of a server: {"app": "basic"}, {"app": "routes",
-"routes": 1000} or, of Dewar alone, {"app": "hooks", "hooks": "3,3,1,plain"} and
-{"app": "tasks"}. Every server has one worker and no access log.
+"routes": 1000} or, of Dewar alone, {"app": "hooks", "hooks": "3,3,1,plain"},
+{"app": "tasks"} and {"app": "news"}. Every server has one worker and no access log.
 """
 import os
 import shutil
@@ -73,7 +73,7 @@ class Floor(Server):
 
 
 class Dewar(Server):
-    apps = ("basic", "routes", "hooks", "tasks")
+    apps = ("basic", "routes", "hooks", "tasks", "news")
 
     def missing(self, tools):
         exists = os.path.exists(tools.built("bin", "dewar"))
