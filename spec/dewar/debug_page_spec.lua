@@ -297,6 +297,37 @@ describe("the debug page", function()
       has(text_of(res), "page = 3")
     end)
 
+    it("values whose names have a telling word, and no others", function()
+      local res = page(function()
+        local db_pass, userPin, passenger, bypass = "horse-" .. 1, "1234-" .. 5, "seat-" .. 7, "ring-" .. 8
+        error("x" .. #db_pass .. #userPin .. #passenger .. #bypass)
+      end)
+      lacks(res.body, "horse-1")
+      lacks(res.body, "1234-5")
+      has(text_of(res), '"seat-7"')
+      has(text_of(res), '"ring-8"')
+    end)
+
+    it("passwords in URLs, and such a password in other places", function()
+      app.config.DATABASE_URL = "postgres://shop:sesame-" .. "9@db.example:5432/shop"
+      local res = page(function(req)
+        local url = req.app.config.DATABASE_URL
+        local inside = url:match ":([^:@]*)@"
+        error("no connection to " .. url .. " with " .. inside)
+      end, { headers = { Referer = "https://ada:tulip-" .. "77@example.org/" } })
+      lacks(res.body, "sesame-9")
+      lacks(res.body, "tulip-77")
+      has(text_of(res), "no connection to postgres://shop:••••••••@db.example:5432/shop with ••••••••")
+    end)
+
+    it("what Authorization says, decoded, too", function()
+      local res = page(function(req)
+        local given = req.authorization.password
+        error("wrong: " .. given)
+      end, { auth = { "ada", "violets-are" } })
+      lacks(res.body, "violets-are")
+    end)
+
     it("such a value in other places, too", function()
       local res = page(function(req)
         local copy = req.headers.authorization:match "%S+$" -- luacheck: ignore

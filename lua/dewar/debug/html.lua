@@ -164,6 +164,30 @@ function M.failure(report, nonce)
   return table.concat(page)
 end
 
+--- The page of an app that can't be loaded, in the place of all of its pages.
+---@param view { path: string, message: string, where: string?, lines: table[]?, trace: string?, script: string }
+---@param nonce string
+---@return string
+function M.load_failure(view, nonce)
+  local page = new_page(view.path .. " can't be loaded", nonce)
+  page:add("<header>\n<p class=\"request\"><b>dewar run</b> %s</p>\n<h1>The app can't be loaded</h1>\n", view.path)
+  page:add("<p class=\"message\">%s</p>\n</header>\n<main>\n", view.message)
+  if view.lines then
+    page:add("<section class=\"card\"><div class=\"plain\"><code class=\"where\">%s</code></div>\n", view.where)
+    add_source(page, view.lines)
+    page:add "</section>\n"
+  end
+  if view.trace then
+    page:add "<h2>Traceback <small>innermost call first</small></h2>\n<section class=\"card\">"
+    page:add("<pre class=\"trace\" tabindex=\"0\">%s</pre></section>\n", view.trace)
+  end
+  page:add "</main>\n<footer>This page goes away by itself when the file is right again.</footer>\n"
+  page:add("<script nonce=\"%s\">\n", nonce)
+  page:add(view.script)
+  page:add "</script>\n</html>\n"
+  return table.concat(page)
+end
+
 local function add_route(page, route)
   page:add("<tr><td>%s</td><td>%s</td><td>%s</td></tr>", table.concat(route.methods, ", "), route.rule,
     route.endpoint)

@@ -13,6 +13,10 @@ local WORDS = {
   "credential", "signature", "dsn",
 }
 
+--- Words that say it where they stand alone: "db_pass", but not "passenger".
+local WHOLE = { pass = true, pw = true, pwd = true, pin = true, otp = true, jwt = true, salt = true, bearer = true,
+  cvv = true, cvc = true }
+
 --- Settings that have such a word in their names and say nothing.
 local HARMLESS = {
   SESSION_COOKIE_NAME = true, SESSION_COOKIE_DOMAIN = true, SESSION_COOKIE_PATH = true,
@@ -24,9 +28,12 @@ local HARMLESS = {
 ---@return boolean
 function M.hides(name)
   if type(name) ~= "string" or HARMLESS[name] then return false end
-  name = name:lower()
+  local lower = name:lower()
   for _, word in ipairs(WORDS) do
-    if name:find(word, 1, true) then return true end
+    if lower:find(word, 1, true) then return true end
+  end
+  for word in name:gsub("(%l)(%u)", "%1 %2"):gmatch "%a+" do
+    if WHOLE[word:lower()] then return true end
   end
   return false
 end
@@ -43,15 +50,32 @@ local function add(found, value, shortest)
   if type(value) == "string" and #value >= shortest then found[value] = true end
 end
 
+--- The password of a URL such as "postgres://shop:tea@host/db".
+local CREDENTIALS = "(://[^%s/:@]*:)([^%s/@]+)@"
+
+--- What a field says that must not be seen: all of it, or what a URL in it has.
+local function add_field(found, name, value)
+  if M.hides(name) then add(found, value, SHORTEST) end
+  if type(value) ~= "string" then return end
+  for _, password in value:gmatch(CREDENTIALS) do add(found, password, SHORTEST) end
+end
+
 local function add_pairs(found, values)
-  for name, value in pairs(values) do
-    if M.hides(name) then add(found, value, SHORTEST) end
-  end
+  for name, value in pairs(values) do add_field(found, name, value) end
+end
+
+--- What Authorization says: a token, or a name and a password.
+local function add_credentials(found, header)
+  local credentials = header:match "^%S+%s+(.+)$"
+  if not credentials then return end
+  add(found, credentials, SHORTEST)
+  local plain = header:lower():find "^basic " and core.crypto.base64_decode(credentials)
+  add(found, plain and plain:match ":(.*)$", SHORTEST)
 end
 
 --- A described value (bindings/snapshot.c), and what is in it.
 local function add_node(found, name, node)
-  if M.hides(name) and node.type == "string" and node.size == #node.text then add(found, node.text, SHORTEST) end
+  if node.type == "string" and node.size == #node.text then add_field(found, name, node.text) end
   for _, item in ipairs(node.items or {}) do add_node(found, item[1].text, item[2]) end
 end
 
@@ -77,8 +101,7 @@ function M.new(app, req, made)
   if made.g then add_node(found, nil, core.snapshot(made.g)) end
   if type(made.session) == "table" then add_node(found, nil, core.snapshot(made.session)) end
   add(found, req.cookies[app.config.SESSION_COOKIE_NAME], SHORTEST)
-  local credentials = (req.headers.authorization or ""):match "^%S+%s+(.+)$"
-  add(found, credentials, SHORTEST)
+  add_credentials(found, req.headers.authorization or "")
   for _, report in ipairs(made["\1reports"] or {}) do
     add_node(found, nil, core.snapshot(report.value))
     for _, frame in ipairs(report.frames or {}) do
@@ -111,6 +134,7 @@ end
 ---@param cut? boolean
 ---@return string
 function Mask:text(text, cut)
+  text = text:gsub(CREDENTIALS, "%1" .. M.HIDDEN .. "@")
   for _, secret in ipairs(self._secrets) do
     text = replace(text, secret)
     for n = cut and math.min(#secret - 1, #text) or 0, 3, -1 do
@@ -121,6 +145,15 @@ function Mask:text(text, cut)
     end
   end
   return text
+end
+
+--- A line of source, without texts that are given to telling names.
+---@param line string
+---@return string
+function M.source(line)
+  return (line:gsub("([%w_]+)(%s*=%s*)([\"'])(.-)%3", function(name, equals, mark)
+    if M.hides(name) then return name .. equals .. mark .. M.HIDDEN .. mark end
+  end))
 end
 
 --- The same for a URL or a query: what a telling name has goes, too.

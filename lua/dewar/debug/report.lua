@@ -114,7 +114,7 @@ local function call_of(frame, masks, cache)
   }
   call.where = call.line and ("%s:%d"):format(call.file, call.line) or call.file
   local lines = frame.what ~= "C" and call.owner ~= "dewar" and source.lines(frame.source, frame.line, cache)
-  for _, line in ipairs(lines or {}) do line.text = masks:text(line.text) end
+  for _, line in ipairs(lines or {}) do line.text = masks:text(mask.source(line.text)) end
   call.lines = lines or nil
   return call
 end
@@ -147,7 +147,7 @@ local function template_call(err, masks, cache)
   for _, path in ipairs { file, folder_file } do
     local lines = source.lines("@" .. path, line, cache)
     if lines then
-      for _, row in ipairs(lines) do row.text = masks:text(row.text) end
+      for _, row in ipairs(lines) do row.text = masks:text(mask.source(row.text)) end
       return { owner = "app", name = "template", file = masks:text(path), line = line, where = masks:text(path) .. ":"
         .. line, lines = lines, locals = {}, upvalues = {} }
     end

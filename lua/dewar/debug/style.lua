@@ -49,6 +49,7 @@ pre { margin: 0; font: .8125rem/1.65 var(--mono); tab-size: 4; }
   font-style: normal; user-select: none; opacity: .75; }
 .source .here { background: var(--mark); border-left-color: var(--edge); }
 .source .here i { color: var(--red); opacity: 1; }
+.trace { padding: .7rem 1rem; overflow-x: auto; }
 h3 { margin: 0; padding: .65rem 1rem .15rem; border-top: 1px solid var(--line); color: var(--soft);
   font-size: .8125rem; font-weight: 600; }
 dl { margin: 0; padding: .3rem 1rem .8rem; font: .8125rem/1.6 var(--mono); display: grid;
@@ -76,6 +77,7 @@ footer { max-width: 66rem; margin: 0 auto; padding: 1.6rem clamp(1rem, 4vw, 2.5r
   font-size: .875rem; }
 @media (max-width: 40rem) {
   summary code, .plain code { flex-basis: 100%; padding-left: 1.05rem; }
+  .plain code:only-child { padding-left: 0; }
   dl { grid-template-columns: 1fr; } dd { padding-left: 1rem; margin-bottom: .3rem; }
   .source i { width: 2.8rem; padding-right: .7rem; }
   td:last-child { display: none; }
