@@ -38,8 +38,9 @@ local counts = { began = 0, ended = 0, cancelled = 0, opened = 0, closed = 0 }
 --- A thing to be closed in whatever way its block ends.
 local Closing = { __close = function() counts.closed = counts.closed + 1 end }
 local function opened()
+  local thing = setmetatable({}, Closing)
   counts.opened = counts.opened + 1
-  return setmetatable({}, Closing)
+  return thing
 end
 
 local function is_counted(req) return req.path ~= "/state" end
@@ -384,6 +385,7 @@ app:while_serving(function(serve)
 end)
 
 app:get("/tcp/<int:seed>/<int:size>", function(_, seed, size)
+  if not echo then return pattern.bytes(seed, size) end -- nobody serves
   local conn <close> = dewar.tcp.connect("127.0.0.1", echo.port)
   local text = dewar.gather(
     function() return conn:read(size) end,
