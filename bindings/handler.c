@@ -8,18 +8,28 @@
 #include "bindings/errors.h"
 #include "bindings/headers.h"
 #include "bindings/response.h"
-#include "bindings/watchdog.h"
 #include "bindings/stream.h"
+#include "bindings/watchdog.h"
 #include "bindings/websocket.h"
 
 typedef struct lua_handler {
   dw_handler base;
   dw_lua_app *app;
-  int ref;      /* in the refs table */
-  bool wrapped; /* ensure_sync has seen it */
+  int ref;        /* in the refs table */
+  bool wrapped;   /* ensure_sync has seen it */
+  bool incurious; /* its function takes no arguments: none are made */
 } lua_handler;
 
 /* --- Calling ---------------------------------------------------------------*/
+
+/* Whether a function has no parameters at all. */
+static bool takes_nothing(lua_State *L, int index) {
+  lua_Debug ar;
+  if (!lua_isfunction(L, index)) return false;
+  lua_pushvalue(L, index);
+  lua_getinfo(L, ">u", &ar);
+  return ar.nparams == 0 && !ar.isvararg;
+}
 
 /* Pushes the handler's function. The first time it passes through the app's
  * ensure_sync, which the app may have overridden (docs/async.md). */
@@ -38,6 +48,7 @@ static void push_function(lua_State *L, lua_handler *h) {
     lua_pushvalue(L, -1);
     lua_rawseti(L, -4, h->ref);
     lua_remove(L, -2);
+    h->incurious = takes_nothing(L, -1);
     h->wrapped = true;
   }
   lua_replace(L, -2);
@@ -217,9 +228,10 @@ static int awaited_k(lua_State *L, int status, lua_KContext ctx) {
  */
 static int call_handlers(lua_State *L, dw_exchange *x) {
   do {
+    lua_handler *h = (lua_handler *)x->calling;
     lua_settop(L, 1);
-    push_function(L, (lua_handler *)x->calling);
-    int n = push_arguments(L, x);
+    push_function(L, h);
+    int n = h->incurious && !x->websocket ? 0 : push_arguments(L, x);
     lua_callk(L, n, LUA_MULTRET, (lua_KContext)x, stage_k);
     int returned = lua_gettop(L) - 1;
     if (returned > 0 && dw_is_awaitable(L, 2))

@@ -257,6 +257,31 @@ describe("a request's life", function()
     end
   end)
 
+  it("has the request at hand where nothing takes it as an argument", function()
+    local seen = {}
+    app:url_value_preprocessor(function() seen.endpoint = dewar.request.endpoint end)
+    app:before_request(function() dewar.g.before = dewar.request.path end)
+    app:get("/<int:n>/<word>", { endpoint = "view" }, function()
+      local args = dewar.request.view_args
+      return ("%d %s %s"):format(args.n, args.word, dewar.g.before)
+    end)
+    app:teardown_request(function() seen.torn_down = dewar.request.path end)
+    assert.are.equal("7 x /7/x", get("/7/x").body)
+    assert.are.same({ endpoint = "view", torn_down = "/7/x" }, seen)
+  end)
+
+  it("gives all arguments to a function that takes any number, by whatever name", function()
+    app:get("/<a>/<b>", function(...) return tostring(select("#", ...)) end)
+    app:get("/c/<a>/<b>", setmetatable({}, {
+      __call = function(_, ...) return tostring(select("#", ...)) end,
+    }))
+    app:get("/k/<a>/<b>", select)
+    app:errorhandler(dewar.Error, function() return "called" end)
+    assert.are.equal("3", get("/1/2").body)
+    assert.are.equal("3", get("/c/1/2").body)
+    assert.are.equal("called", get("/k/1/2").body) -- it wants a number, and got a request
+  end)
+
   it("lets every callable wait", function()
     local function waits(name, result)
       return function(_, res)
