@@ -178,13 +178,13 @@ static int save_k(lua_State *L, int status, lua_KContext ctx) {
 static int file_save(lua_State *L) {
   const file *f = check(L);
   size_t len;
+  lua_settop(L, 2);
   if (lua_type(L, 2) != LUA_TSTRING)
     return dw_misuse(L, "save takes the path of a file; got a %s",
                      luaL_typename(L, 2));
   const char *path = lua_tolstring(L, 2, &len);
   if (len == 0 || strlen(path) < len)
     return dw_misuse(L, "save: a path is not empty, and has no NUL in it");
-  lua_settop(L, 2);
   dw_spool *spool = check_spool(L);
   box *b = push_box(L);
   b->wake = dw_wait_begin(L, script_of(L), drop, b);

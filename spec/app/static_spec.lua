@@ -187,6 +187,31 @@ describe("nothing leads out of a folder:", function()
     gone("/static/" .. ("a/"):rep(1500))
   end)
 
+  -- Root may read everything, so somebody else has to look.
+  it("nor what the server may not read, which the log tells", function()
+    run "mkdir root/closed && echo secret >root/closed/a && chmod 755 . root && chmod 000 root/a.txt root/closed"
+    local script = process.write(folder .. "/look.lua", ([[
+      local dewar = require "dewar"
+      local app = dewar.app { static_folder = false }
+      app:static("/files", "%s/root")
+      app:get("/one", function() return dewar.send_from_directory("%s/root", "a.txt") end)
+      local client <close> = app:test_client()
+      for _, path in ipairs { "/files/a.txt", "/files/closed/a", "/one" } do print(client:get(path).status) end
+    ]]):format(folder, folder))
+    local command = { "lua5.4", script }
+    if os.execute "test $(id -u) = 0" then
+      command = { "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "lua5.4", script }
+      if not os.execute "setpriv --reuid=65534 --clear-groups lua5.4 -e 'require \"dewar\"' 2>/dev/null" then
+        return pending "nobody else can run this build here"
+      end
+    end
+    local code, out, err = process.run(command)
+    process.stop_all()
+    assert.are.equal(0, code, err)
+    assert.are.equal("404\n404\n404\n", out)
+    assert.are.equal(3, select(2, err:gsub("WARN [^\n]*root/[^\n]* can't be sent: permission denied", "")))
+  end)
+
   it("nor a folder that isn't there", function()
     os.execute(("rm -r '%s/root'"):format(folder))
     gone "/static/a.txt"

@@ -280,7 +280,7 @@ describe("a file", function()
       "HERE a file has no field 'filenam'; did you mean 'filename'?",
       "HERE a file has no field 'zzzzzz'",
       "HERE the fields of a file have names; got a number",
-      "HERE save takes the path of a file; got a no value",
+      "HERE save takes the path of a file; got a nil",
       "HERE save: a path is not empty, and has no NUL in it",
       "HERE save: a path is not empty, and has no NUL in it",
       "HERE chunks: the size of a piece is a positive whole number of bytes",
