@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # What people see, in a real browser. Skipped where there is none.
-set(scripts blog pages reload)
+set(scripts blog pages progress reload)
 if(DEWAR_WITH_WEBSOCKET)
-  list(APPEND scripts websocket)
+  list(APPEND scripts chat websocket)
 endif()
 foreach(name IN LISTS scripts)
   dewar_test(browser.${name}

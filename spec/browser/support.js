@@ -34,17 +34,18 @@ function command(words, env) {
   });
 }
 
-// Serves an app on a free port until the script has ended; its URL, and what it
-// has logged.
-function serve(words, env) {
-  const child = spawn(dewar, ['run', ...words, '--port', '0'],
+// Serves an app, on a free port unless one is given, until `stop()` or the end of
+// the script; its URL, and what it has logged.
+function serve(words, env, port = 0) {
+  const child = spawn(dewar, ['run', ...words, '--port', String(port)],
     { env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'pipe'] });
   const server = { log: '' };
   const ended = new Promise((resolve) => child.on('exit', resolve));
-  cleanups.push(async () => {
+  server.stop = async () => {
     child.kill('SIGTERM');
     await ended;
-  });
+  };
+  cleanups.push(server.stop);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', () => reject(new Error(`the server has ended:\n${server.log}`)));
