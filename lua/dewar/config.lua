@@ -156,13 +156,18 @@ local function read_lua(text, path)
   if not chunk then error(message, 0) end
   local result = chunk()
   if type(result) == "table" then return result end
+  if result ~= nil then
+    error(("%s: the file returns a %s; it must return a table, or nothing and set globals"):format(path, type(result)), 0)
+  end
   return setmetatable(env, nil)
 end
 
 local function read_json(text, path)
   local ok, value = pcall(core.json.decode, text)
-  if not ok then error(path .. ": " .. tostring(value), 0) end
-  if type(value) ~= "table" then error(path .. ": the file must hold an object", 0) end
+  if not ok then error(path .. ": " .. plain_message(value), 0) end
+  if type(value) ~= "table" or getmetatable(value) == getmetatable(core.array {}) then
+    error(path .. ": the file must hold an object", 0)
+  end
   return value
 end
 
@@ -212,10 +217,14 @@ end
 -- --- The environment -----------------------------------------------------------
 
 --- What a variable's text says for a key: JSON, or else the text itself, as also
---- where the key is a string and the JSON is none.
+--- where the key is a string and the JSON is none. 1 and "yes" are true for keys
+--- that want a boolean.
 local function env_value(key, text)
+  local wanted = TYPES[key] or type(DEFAULTS[key])
+  local meant = options.boolean(text)
+  if wanted == "boolean" and meant ~= nil then return meant end
   local ok, value = pcall(core.json.decode, text)
-  if not ok or TYPES[key] == "string" and value ~= core.null and type(value) ~= "string" then return text end
+  if not ok or wanted == "string" and value ~= core.null and type(value) ~= "string" then return text end
   if value == core.null then return nil end
   return value
 end

@@ -87,6 +87,18 @@ function M.check_type(method, opts, name, wanted, level)
   end
 end
 
+local BOOLEANS = {
+  ["true"] = true, yes = true, on = true, ["1"] = true,
+  ["false"] = false, no = false, off = false, ["0"] = false,
+}
+
+--- What a text from outside means as a boolean, or nil.
+---@param text string
+---@return boolean?
+function M.boolean(text)
+  return BOOLEANS[text:lower()]
+end
+
 --- The file that the command is loading, or nil.
 M.loading = nil ---@type string?
 

@@ -48,13 +48,8 @@ function readers.number(text)
   return nil, ("is a number; got '%s'"):format(text)
 end
 
-local BOOLEANS = {
-  ["true"] = true, yes = true, on = true, ["1"] = true,
-  ["false"] = false, no = false, off = false, ["0"] = false,
-}
-
 function readers.boolean(text)
-  local value = BOOLEANS[text:lower()]
+  local value = options.boolean(text)
   if value ~= nil then return value end
   return nil, ("is true or false; got '%s'"):format(text)
 end
