@@ -229,6 +229,13 @@ local function check_middleware(self, middleware, level)
   end
 end
 
+--- Of one of dewar.middleware that wasn't called: its name.
+local function name_of(f)
+  for name, make in next, require "dewar.middleware" do
+    if make == f then return name end
+  end
+end
+
 ---@class dewar.Middleware
 ---@field name? string for people
 ---@field setup? fun(app: dewar.App) called by `use`
@@ -243,6 +250,10 @@ end
 function App:use(middleware)
   self:_check_setup("use", 2)
   if type(middleware) == "function" then
+    local name = name_of(middleware)
+    if name then
+      error(("use: dewar.middleware.%s makes one: app:use(dewar.middleware.%s(...))"):format(name, name), 2)
+    end
     middleware(self)
     return middleware
   end

@@ -157,7 +157,7 @@ local function read_lua(text, path)
   local result = chunk()
   if type(result) == "table" then return result end
   if result ~= nil then
-    error(("%s: the file returns a %s; it must return a table, or nothing and set globals"):format(path, type(result)), 0)
+    error(("%s: the file returns a %s; it returns a table, or sets globals"):format(path, type(result)), 0)
   end
   return setmetatable(env, nil)
 end

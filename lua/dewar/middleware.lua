@@ -26,7 +26,7 @@ return setmetatable(M, {
     if not known[name] then
       local near = type(name) == "string" and options.nearest(name, NAMES)
       error(("there is no middleware '%s'%s"):format(tostring(name),
-        near and "; did you mean '" .. near .. "'?" or ""), 2)
+        near and "; did you mean '" .. near .. "'?" or "; there are: " .. table.concat(NAMES, ", ")), 2)
     end
     local make = require("dewar.middleware." .. name)
     M[name] = make

@@ -117,6 +117,16 @@ local function loaded_by(f, argument)
   end
 end
 
+--- Raises at the level of the caller's caller if a text is no header's name.
+---@param method string for the message
+---@param text any
+---@param level integer
+function M.check_header_name(method, text, level)
+  if type(text) == "string" and text:find "^[!#$%%&'*+%-.^_`|~%w]+$" then return end
+  error(("%s: a header's name has letters, digits and '-'; got %s"):format(method,
+    type(text) == "string" and ("%q"):format(text) or "a " .. type(text)), level + 1)
+end
+
 --- The folder of the file whose code is at the level; "." where it is in none.
 ---@param level integer as for `error`
 ---@return string

@@ -212,7 +212,7 @@ describe("app.config:from_prefixed_env", function()
   end)
 
   it("names the variable that has a wrong value", function()
-    local lines = lines_of("BAD_TESTING=1", [[
+    local lines = lines_of("BAD_TESTING=2", [[
       local app = dewar.app()
       print(select(2, pcall(function() app.config:from_prefixed_env "BAD" end)))
       print(select(2, pcall(function() app.config:from_prefixed_env(5) end)))

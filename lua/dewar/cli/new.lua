@@ -113,8 +113,8 @@ end)
     dewar shell
     dewar greet Ada
 
-Settings of this machine stand in `.env`, which stays out of git: here it has a secret key of its own. On another machine
-begin with a copy of `.env.example`.
+Settings of this machine stand in `.env`, which stays out of git: here it has a secret key of its own. On another
+machine begin with a copy of `.env.example`.
 ]==] },
   { ".env", [==[
 # Of this machine alone. What the environment has already wins.

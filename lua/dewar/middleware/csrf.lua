@@ -96,6 +96,7 @@ local function read_options(opts)
   if type(headers) ~= "table" then
     error("csrf: the option 'headers' is a list of strings; got a " .. type(headers), 3)
   end
+  for _, header in ipairs(headers) do options.check_header_name("csrf", header, 3) end
   return {
     field = opts.field or "csrf_token",
     headers = headers,

@@ -48,13 +48,17 @@ return function(opts)
   elseif not (header or field) then
     error("method_override: it needs a header or a form's field to look at", 2)
   end
+  if header then options.check_header_name("method_override", header, 2) end
   local allowed = set_of(opts.methods or METHODS)
   return {
     name = "method_override",
     request = function(req)
       if req.method ~= "POST" then return end
       local wanted = header and req.headers[header]
-      if not wanted and field and has_form(req) then wanted = req.form[field] end
+      if not wanted and field and has_form(req) then
+        wanted = req.form[field]
+        if wanted == "" then return end
+      end
       if not wanted then return end
       wanted = wanted:upper()
       if wanted == "POST" then return end

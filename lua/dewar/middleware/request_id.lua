@@ -23,6 +23,7 @@ return function(opts)
   opts = options.check("request_id", opts, OPTIONS, 2)
   options.check_type("request_id", opts, "header", "string", 2)
   local header, trust = opts.header or "X-Request-ID", opts.trust
+  options.check_header_name("request_id", header, 2)
   if trust ~= nil and type(trust) ~= "boolean" then
     Scaffold._check_callable("request_id", "the option 'trust'", trust, 2)
   end

@@ -57,9 +57,18 @@ local function directive(name, sources)
 end
 
 --- The policy as a function(req) that gives the header's value, or nil for none.
+local function check_line(option, value, level)
+  if not value:find "%c" then return end
+  error(("security_headers: the option '%s' can't have line feeds or the like in it; got %q"):format(option, value),
+    level)
+end
+
 local function policy(name, csp)
   if csp == false or csp == nil then return nil end
-  if type(csp) == "string" then return function() return csp end end
+  if type(csp) == "string" then
+    check_line(name, csp, 5)
+    return function() return csp end
+  end
   if type(csp) ~= "table" then
     error(("security_headers: the option '%s' is a table of directives, a string, or false; got a %s")
       :format(name, type(csp)), 4)
@@ -98,6 +107,15 @@ local function hsts_text(hsts)
     hsts.preload and "; preload" or "")
 end
 
+--- Whether it is one of the words, or where that is allowed a list of some.
+local function is_one_of(words, value, lists)
+  if not lists then value = value:gsub(",", "\0") end
+  for word in (value .. ","):gmatch "%s*(.-)%s*," do
+    if word:find "%s" or not (" " .. words .. " "):find(" " .. word .. " ", 1, true) then return false end
+  end
+  return true
+end
+
 --- A header whose option is its value, false for none, or nil for the default.
 local function plain(opts, option, header, default, fixed)
   local value = opts[option]
@@ -106,13 +124,19 @@ local function plain(opts, option, header, default, fixed)
   if type(value) ~= "string" then
     error(("security_headers: the option '%s' is a string or false; got a %s"):format(option, type(value)), 4)
   end
-  if fixed and not fixed[value] then
-    error(("security_headers: the option '%s' can't be '%s'"):format(option, value), 4)
+  check_line(option, value, 5)
+  if fixed and not is_one_of(fixed, value, option == "referrer_policy") then
+    error(("security_headers: the option '%s' can't be '%s'; there are: %s"):format(option, value,
+      (fixed:gsub(" ", ", "))), 4)
   end
   return { header, value }
 end
 
-local FRAMES = { DENY = true, SAMEORIGIN = true }
+local FRAMES = "DENY SAMEORIGIN"
+local REFERRERS = "no-referrer no-referrer-when-downgrade origin origin-when-cross-origin same-origin strict-origin "
+  .. "strict-origin-when-cross-origin unsafe-url"
+local OPENERS = "unsafe-none same-origin-allow-popups same-origin noopener-allow-popups"
+local RESOURCES = "same-site same-origin cross-origin"
 
 local function read_options(opts)
   opts = options.check("security_headers", opts, OPTIONS, 3)
@@ -120,10 +144,10 @@ local function read_options(opts)
   local headers = {
     opts.nosniff ~= false and { "X-Content-Type-Options", "nosniff" } or false,
     plain(opts, "frame_options", "X-Frame-Options", "SAMEORIGIN", FRAMES) or false,
-    plain(opts, "referrer_policy", "Referrer-Policy", "strict-origin-when-cross-origin") or false,
+    plain(opts, "referrer_policy", "Referrer-Policy", "strict-origin-when-cross-origin", REFERRERS) or false,
     plain(opts, "permissions_policy", "Permissions-Policy") or false,
-    plain(opts, "opener_policy", "Cross-Origin-Opener-Policy", "same-origin") or false,
-    plain(opts, "resource_policy", "Cross-Origin-Resource-Policy") or false,
+    plain(opts, "opener_policy", "Cross-Origin-Opener-Policy", "same-origin", OPENERS) or false,
+    plain(opts, "resource_policy", "Cross-Origin-Resource-Policy", nil, RESOURCES) or false,
   }
   local csp = opts.csp
   if csp == nil or csp == true then csp = CSP end

@@ -8,6 +8,10 @@ local middleware = dewar.middleware
 describe("dewar.middleware", function()
   it("names what was meant where there is none", function()
     refuses(function() return middleware.proxyfix end, "no middleware 'proxyfix'; did you mean 'proxy_fix'%?")
+    refuses(function() return middleware.unheard_of end, "no middleware 'unheard_of'; there are: cors, csrf, ")
+    refuses(function() dewar.app():use(middleware.request_id) end, "app:use%(dewar.middleware.request_id%(...%)%)")
+    refuses(function() middleware.request_id { header = "bad name" } end, "header's name has letters.*got \"bad name\"")
+    refuses(function() middleware.method_override { header = "" } end, "a header's name has letters")
   end)
 
   it("can be gone through", function()
@@ -49,6 +53,7 @@ describe("method_override", function()
     assert.are.equal("PUT", answer({ form = true }, { form = { _method = "put" } }).body)
     assert.are.equal("PUT", answer({ form = "_m", header = false }, { form = { _m = "PUT" } }).body)
     assert.are.equal("POST", answer({ form = true }, { form = { other = "PUT" } }).body)
+    assert.are.equal("POST", answer({ form = true }, { form = { _method = "" } }).body)
   end)
 
   it("goes by a field of a form with files, too", function()
