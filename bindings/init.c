@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "bindings/accept.h"
 #include "bindings/app.h"
+#include "bindings/callback.h"
 #include "bindings/client.h"
 #include "bindings/crypto.h"
 #include "bindings/errors.h"
@@ -16,6 +17,7 @@
 #include "bindings/headers.h"
 #include "bindings/json.h"
 #include "bindings/log.h"
+#include "bindings/luv.h"
 #include "bindings/offload.h"
 #include "bindings/poll.h"
 #include "bindings/response.h"
@@ -45,6 +47,7 @@ static void open_parts(lua_State *L, dw_script *s) {
   dw_task_functions(L, s);
   dw_sync_functions(L, s);
   dw_poll_functions(L, s);
+  dw_callback_open(L, s);
   dw_work_functions(L, s);
   open_json(L);
   dw_values_open(L, s);
@@ -70,6 +73,7 @@ static void open_parts(lua_State *L, dw_script *s) {
   dw_websocket_open(L, s);
 #endif
   dw_log_open(L, s);
+  dw_luv_functions(L, s);
   lua_pushliteral(L, DEWAR_VERSION);
   lua_setfield(L, -2, "version");
 }
@@ -291,6 +295,7 @@ void dw_engine_close(dw_script *s) {
   dw_handles_close(s);
   dw_apps_close(s);
   dw_apps_free(s);
+  dw_luv_close(s);
   dw_log_close(s);
   dw_buffer_deinit(&s->scratch);
   s->runtime->script = NULL;
@@ -304,6 +309,7 @@ void dw_engine_close(dw_script *s) {
 }
 
 void dw_script_shutdown(dw_script *s) {
+  s->ending_lua = true;
   if (s->runtime && !s->closing) dw_runtime_close(s->runtime);
 }
 

@@ -36,6 +36,7 @@ struct dw_script {
   struct dw_watchdog *watchdog; /* NULL: no limits */
   lua_State *ending; /* the generator whose yield is to raise, see response.h */
   struct dw_lua_log *lua_log; /* log.c's own */
+  struct dw_luv *luv;         /* luv.c's own; NULL: nobody has asked for it */
   struct dw_warnings *warnings; /* where lua_warning goes; NULL: the host's */
   int module; /* registry: the module table */
   int saved;  /* registry: what preload.c has replaced */
@@ -43,6 +44,7 @@ struct dw_script {
   int request_type; /* registry: the metatable of requests */
   bool owns_lua;
   bool closing;
+  bool ending_lua; /* the state is being closed by somebody else */
 };
 
 /* A script that is all zero but for L, the main thread. It is a full

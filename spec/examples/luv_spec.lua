@@ -1,0 +1,69 @@
+-- examples/luv: waiting for luv, and a service of luv's beside the app.
+local dewar = require "dewar"
+local uv = require "luv"
+local clean = require "spec.support.clean"
+local example = require "spec.support.example"
+local process = require "spec.support.process"
+
+clean.watch(before_each, after_each)
+
+describe("the luv example", function()
+  local app, client
+
+  before_each(function()
+    app = example.load "luv/app.lua"
+    client = app:test_client { lifespan = true }
+  end)
+
+  after_each(function()
+    client:close()
+    dewar.sleep(0.01)
+    local open = 0
+    uv.walk(function() open = open + 1 end)
+    assert.are.equal(0, open)
+  end)
+
+  it("tells which file has changed", function()
+    local folder = process.folder()
+    app.config.WATCHED = folder
+    local changed = dewar.spawn(function() return client:get("/changes"):json().changed end)
+    while changed.status ~= "done" do
+      process.write(folder .. "/news.txt", "new")
+      dewar.sleep(0.01)
+    end
+    assert.are.equal("news.txt", dewar.await(changed))
+    os.execute("rm -r " .. folder)
+  end)
+
+  it("stops watching when the client goes away", function()
+    assert.is_false((pcall(dewar.timeout, 0.05, client.get, client, "/changes")))
+  end)
+
+  it("counts down while the program does", function()
+    local part = client:get("/countdown", { stream = true })
+    local pieces = {}
+    for piece in part:chunks() do pieces[#pieces + 1] = piece end
+    assert.are.equal("3\n2\n1\nlift-off\n", table.concat(pieces))
+    assert.is_true(#pieces > 1)
+  end)
+
+  it("asks the service beside it, many times at once", function()
+    local jobs = {}
+    for i = 1, 10 do jobs[i] = function() return client:get("/daytime").body end end
+    for _, text in ipairs(dewar.gather(jobs)) do
+      assert.is_truthy(text:find "^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d\r\n$")
+    end
+  end)
+end)
+
+describe("the luv example as the command serves it", function()
+  after_each(process.stop_all)
+
+  it("serves both, and stops", function()
+    local server = process.serve "examples/luv/app.lua"
+    assert.is_truthy(process.get(server.url .. "/daytime"):find "^%d%d%d%d%-")
+    assert.are.equal("3\n2\n1\nlift-off\n", (process.get(server.url .. "/countdown")))
+    server:signal "TERM"
+    assert.are.equal(0, server:wait())
+  end)
+end)
