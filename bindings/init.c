@@ -21,12 +21,13 @@
 #include "bindings/offload.h"
 #include "bindings/poll.h"
 #include "bindings/response.h"
+#include "bindings/room.h"
 #include "bindings/snapshot.h"
 #include "bindings/socket.h"
 #include "bindings/task.h"
 #include "bindings/values.h"
-#include "bindings/websocket.h"
 #include "bindings/watchdog.h"
+#include "bindings/websocket.h"
 #include "bindings/work.h"
 
 /* --- The module table ------------------------------------------------------*/

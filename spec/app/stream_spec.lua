@@ -119,6 +119,7 @@ describe("trailers of an answer", function()
   end)
 
   it("come behind a compressed body as well", function()
+    if not require("dewar.core").crypto.can_deflate then return pending "this Dewar was built without zlib" end
     stream { ["X-Checksum"] = "abc" }
     local res = client:get("/", { headers = { TE = "trailers", ["Accept-Encoding"] = "gzip" } })
     assert.are.equal("gzip", res.headers.content_encoding)

@@ -156,6 +156,7 @@ describe("an event stream in a room", function()
   end)
 
   it("is one of an HTTP/1.0 client, or compressed, as well", function()
+    if not require("dewar.core").crypto.can_deflate then return pending "this Dewar was built without zlib" end
     serve_room()
     local old = client:connect()
     old:send "GET / HTTP/1.0\r\n\r\n"
