@@ -55,7 +55,21 @@ describe("an app's templates", function()
       assert.are.equal("spec/dewar", dewar.blueprint("x").root_path)
     end)
 
-    it("only inside of their folder", function()
+    it("and say why one that is there can't be read", function()
+    local app = templates.app { ["page.html"] = "\n<% include('loop.html', nil, { optional = true }) %>" }
+    assert(os.execute(("ln -s loop.html '%s/loop.html'"):format(app.template_folder)))
+    local ok, err = pcall(app.render_template, app, "loop.html")
+    assert.is_false(ok)
+    assert.matches("^the template 'loop.html' can't be read: .*loop.html: ", err)
+    ok, err = pcall(app.render_template, app, { "none.html", "loop.html", "page.html" })
+    assert.is_false(ok)
+    assert.matches("^the template 'loop.html' can't be read: ", err)
+    ok, err = pcall(app.render_template, app, "page.html")
+    assert.is_false(ok)
+    assert.matches("page.html:2: the template 'loop.html' can't be read: ", err)
+  end)
+
+  it("only inside of their folder", function()
       local outer = templates.folder { ["secret.html"] = "secret", ["inner/page.html"] = "page" }
       local app = dewar.app { template_folder = outer .. "/inner" }
       assert.are.equal("page", app:render_template "page.html")

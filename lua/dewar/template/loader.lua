@@ -45,10 +45,18 @@ local function is_inside(name)
   return true
 end
 
+-- What io.open says where there is no such file.
+local ENOENT, ENOTDIR, ENAMETOOLONG = 2, 20, 36
+
+--- The text of a file; nil where there is none, or nil and why it can't be had.
 local function read(path)
-  local file = io.open(path, "rb")
-  local text = file and file:read "a" -- nil of a folder
-  if file then file:close() end
+  local file, message, code = io.open(path, "rb")
+  if not file then
+    local missing = code == ENOENT or code == ENOTDIR or code == ENAMETOOLONG
+    return nil, not missing and message or nil
+  end
+  local text = file:read "a" -- nil of a folder
+  file:close()
   return text
 end
 
@@ -77,10 +85,13 @@ local function compile(app, name, path, source)
 end
 
 --- Reads anew what may have changed; the same text is the same template.
-local function find(app, name, cache)
+local function find(app, name, cache, position)
   for _, folder in ipairs(M.folders(app)) do
     local path = options.join_path(folder, name)
-    local source = read(path)
+    local source, failure = read(path)
+    if failure then
+      error(("%sthe template '%s' can't be read: %s"):format(position and position .. ": " or "", name, failure), 0)
+    end
     if source then
       local entry = cache[name]
       if not entry or entry.path ~= path or entry.source ~= source then
@@ -112,7 +123,7 @@ function M.get(app, name, position, optional)
   for _, each in ipairs(names) do
     local entry = fresh and cache[each]
     if entry then return entry.template end
-    local template = type(each) == "string" and is_inside(each) and find(app, each, cache)
+    local template = type(each) == "string" and is_inside(each) and find(app, each, cache, position)
     if template then return template end
   end
   if not optional then return not_found(app, names, position) end
