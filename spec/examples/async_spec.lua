@@ -1,4 +1,4 @@
--- examples/async: waiting views, and views of another kind.
+-- examples/async: waiting views.
 local dewar = require "dewar"
 local example = require "spec.support.example"
 
@@ -51,44 +51,5 @@ describe("the async example", function()
   it("counts down", function()
     assert.are.equal("3\n2\n1\nlift-off\n", client:get("/countdown/3").body)
     assert.are.equal(404, client:get("/countdown/11").status)
-  end)
-end)
-
-describe("views in cqueues", function()
-  local client
-
-  before_each(function() client = example.load("async/with_cqueues.lua"):test_client() end)
-  after_each(function() client:close() end)
-
-  it("sleep there, while Dewar serves others", function()
-    local order = {}
-    local function get(path)
-      return function()
-        local res = client:get(path)
-        order[#order + 1] = path
-        return res:json().slept
-      end
-    end
-    local nap, plain = dewar.gather(get "/nap", get "/plain")
-    assert.are.equal("in cqueues", nap)
-    assert.are.equal("in dewar", plain)
-    assert.are.same({ "/plain", "/nap" }, order)
-  end)
-
-  it("wait for each other", function()
-    assert.are.same({ baton = "torch" }, client:get("/relay?baton=torch"):json())
-  end)
-
-  it("may be error handlers, too", function()
-    local res = client:get("/nowhere")
-    assert.are.equal(404, res.status)
-    assert.are.equal("string", type(res:json().error))
-  end)
-
-  it("are cancelled where they wait", function()
-    local ok, err = pcall(dewar.timeout, 0.01, client.get, client, "/nap")
-    assert.is_false(ok)
-    assert.is_true(dewar.TimeoutError:is(err))
-    assert.are.equal("in cqueues", client:get("/nap"):json().slept)
   end)
 end)
