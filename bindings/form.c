@@ -99,7 +99,8 @@ static int urlencoded_k(lua_State *L, int status, lua_KContext ctx) {
   int code = dw_form_parse(dw_slice_of(text, len), &x->http.request.arena,
                            FIELDS_MAX, &pairs);
   if (code == DEWAR_ETOOBIG)
-    return dw_reader_refuse(L, x, 413, "The form has too many fields.");
+    return dw_reader_refuse(
+        L, x, 413, "The form is too large: it has more than 10000 fields.");
   if (code < 0) return luaL_error(L, "not enough memory");
   dw_values_push(L, t->script, pairs.items, pairs.count, 0);
   keep(L, "form");

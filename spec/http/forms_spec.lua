@@ -452,6 +452,15 @@ describe("a limit of forms", function()
       end, { form = { a = "123456789" } }) })
     end)
 
+    it("has one of 10000 fields for company, where a form is urlencoded", function()
+      local function fields(n)
+        return { body = ("a&"):rep(n), headers = { content_type = "application/x-www-form-urlencoded" } }
+      end
+      assert.are.equal(200, (status(form_of, fields(10000))))
+      assert.are.same({ 413, "The form is too large: it has more than 10000 fields." },
+        { status(form_of, fields(10001)) })
+    end)
+
     it("holds for an urlencoded form in chunks, however long that is", function()
       app.config.MAX_FORM_MEMORY_SIZE = 100 * KIB
       local sent, piece = 0, ("p"):rep(KIB)
