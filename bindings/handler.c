@@ -346,9 +346,16 @@ static dw_verdict verdict_of(dw_exchange *x, dw_run run) {
   return (dw_verdict)x->called;
 }
 
+/* A stream that stays in rooms may do so for hours, and runs no Lua. */
+static dw_verdict rest(dw_exchange *x, dw_verdict verdict) {
+  if (verdict == DW_PENDING && dw_sse_stays(x)) dw_task_rest(x->script);
+  return verdict;
+}
+
 static void resumed_cb(dw_task *t, dw_run run) {
   dw_exchange *x = t->owner;
-  dw_exchange_resume(x, verdict_of(x, run));
+  dw_verdict verdict = rest(x, verdict_of(x, run));
+  if (verdict != DW_PENDING) dw_exchange_resume(x, verdict);
 }
 
 /* The request's task, taken at its first Lua stage. */
@@ -406,7 +413,7 @@ static dw_verdict after_this(dw_exchange *x) {
 }
 
 static dw_verdict next_piece(dw_exchange *x) {
-  return verdict_of(x, dw_task_run(x->script, dw_stream_piece, x));
+  return rest(x, verdict_of(x, dw_task_run(x->script, dw_stream_piece, x)));
 }
 
 static dw_verdict close_body(dw_exchange *x) {
@@ -422,6 +429,7 @@ static dw_verdict reap(dw_exchange *x) {
 
 static void cancel(dw_exchange *x, bool timeout) {
   dw_task_cancel(x->script, timeout);
+  if (dw_sse_stays(x)) dw_sse_leave(x);
 }
 
 static void uncancel(dw_exchange *x) { dw_task_uncancel(x->script); }

@@ -28,7 +28,8 @@ struct dw_events {
   uint64_t every; /* ms */
   uint64_t last;  /* when something was sent, on the loop's clock */
   dw_list rooms;  /* its memberships */
-  dw_wake leaves; /* of the wait for the last one's end */
+  bool stays; /* the source has no more; it ends with the last of them ... */
+  dw_deferred leaver; /* ... by this */
 };
 
 /* --- Sending ---------------------------------------------------------------*/
@@ -203,6 +204,13 @@ static void heartbeat_cb(dw_timer *timer) {
     dw_reply_write(&x->http, DW_LITERAL(":\n\n"));
 }
 
+/* The last room has been left, or the client has: see stay. */
+static void leaver_cb(dw_deferred *d) {
+  struct dw_events *e = d->data;
+  e->stays = false;
+  dw_exchange_resume(e->x, DW_PASS);
+}
+
 /* --- Pieces ----------------------------------------------------------------*/
 
 /* There are many of these, which last long: what the head was made of goes. */
@@ -235,6 +243,7 @@ static void begin(lua_State *L, dw_exchange *x) {
       .x = x, .every = b->heartbeat, .last = dw_loop_now(loop)};
   lua_replace(L, 2);
   dw_list_init(&e->rooms);
+  dw_deferred_init(&e->leaver, leaver_cb, e);
   dw_timer_init(&e->timer, heartbeat_cb, e);
   if (e->every) dw_timer_start(loop, &e->timer, e->every);
   w->events = e;
@@ -244,20 +253,26 @@ static void begin(lua_State *L, dw_exchange *x) {
 void dw_sse_end(dw_exchange *x) {
   dw_writers *w = x->drain_data;
   if (!w || !w->events) return;
+  w->events->stays = false;
   dw_timer_stop(x->server->http.loop, &w->events->timer);
   dw_rooms_leave(&w->events->rooms);
+  dw_deferred_cancel(&w->events->leaver);
   w->events = NULL;
 }
 
-static int left_k(lua_State *L, int status, lua_KContext ctx) {
-  dw_exchange *x = (dw_exchange *)ctx;
-  (void)L, (void)status;
-  x->called = DW_PASS;
-  return 0;
+void dw_sse_leave(dw_exchange *x) {
+  const dw_writers *w = x->drain_data;
+  dw_loop_defer(x->server->http.loop, &w->events->leaver);
+}
+
+bool dw_sse_stays(const dw_exchange *x) {
+  const dw_writers *w = x->stage == DW_STAGE_STREAM ? x->drain_data : NULL;
+  return w && w->events && w->events->stays;
 }
 
 /* The source has no more. What it has to close is closed at the stream's end;
- * a plain function has nothing, and goes. */
+ * a plain function has nothing, and goes. A task that has been cancelled is
+ * told so here. */
 static int stay(lua_State *L, dw_exchange *x) {
   const dw_writers *w = x->drain_data;
   const dw_task *t = x->script;
@@ -267,10 +282,10 @@ static int stay(lua_State *L, dw_exchange *x) {
     lua_pushnil(L);
     lua_setiuservalue(L, 2, 2);
   }
-  lua_settop(L, 0);
-  w->events->leaves = dw_wait_begin(L, t->script, NULL, NULL);
-  dw_wait_name(w->events->leaves, "room");
-  return dw_wait(L, w->events->leaves, -1, left_k, (lua_KContext)x);
+  dw_wait_abandon(dw_wait_begin(L, t->script, NULL, NULL));
+  w->events->stays = true;
+  x->called = DW_PENDING;
+  return 0;
 }
 
 /* What the source gave is at 3. */
@@ -341,7 +356,7 @@ static void member_drop(void *who) {
 
 static void member_left(void *who) {
   struct dw_events *e = who;
-  if (dw_list_empty(&e->rooms)) dw_wake_up(e->leaves);
+  if (e->stays && dw_list_empty(&e->rooms)) dw_sse_leave(e->x);
 }
 
 static void member_push(lua_State *L, const void *who) {

@@ -43,6 +43,11 @@ void dw_sse_read_event(lua_State *L, const dw_lua_app *app, int index,
 /* Whether there is a `send` at index, and then whom a room knows it as: who is
  * NULL where the stream has ended. */
 bool dw_sse_member(lua_State *L, int index, dw_room_member *m);
+/* Whether it has nothing to do but to be in rooms: the stage is pending, and
+ * the task needs no coroutine. */
+bool dw_sse_stays(const dw_exchange *x);
+/* Ends that, in a later turn: the exchange is resumed. */
+void dw_sse_leave(dw_exchange *x);
 /* There are no more events; never raises. */
 void dw_sse_end(dw_exchange *x);
 

@@ -351,6 +351,7 @@ int dw_task_open(dw_script *s, const dw_context *context, dw_task **out) {
 }
 
 dw_run dw_task_run(dw_task *t, lua_CFunction fn, void *arg) {
+  if (!t->co && !dw_task_rouse(t)) return DW_RUN_FAILED;
   lua_pushcfunction(t->co, stage_main);
   lua_pushcfunction(t->co, fn);
   lua_pushlightuserdata(t->co, arg);

@@ -68,7 +68,7 @@ struct dw_task {
   /* What stays from life to life. Between two the lists are empty, and the
    * timer is stopped. */
   dw_script *script;
-  lua_State *co;
+  lua_State *co;  /* NULL: it is free, or rests */
   int slot;       /* base of its anchors */
   uint64_t token; /* of the wait it is in */
   dw_task *older; /* of all tasks, newest first */
@@ -139,6 +139,10 @@ int dw_task_open(dw_script *s, const dw_context *context, dw_task **out);
  * The coroutine is empty and ready for the next run when it has ended. Several
  * runs make the stages of one request. */
 dw_run dw_task_run(dw_task *t, lua_CFunction fn, void *arg);
+/* Between two runs, if the next one may be long in coming: gives its coroutine
+ * up until then, for others to use. That run then fails where there is no memory
+ * for another coroutine, without an error in the slots. */
+void dw_task_rest(dw_task *t);
 /* Cancels: dewar.Cancelled is raised at the wait it is in, and at each later
  * one. With timeout, what is raised is the same, but dw_task_timed_out tells
  * the difference. Idempotent; remembered while shielded or not waiting. */

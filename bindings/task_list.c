@@ -92,6 +92,10 @@ static int find_outermost(lua_State *co) {
 void dw_task_push_function(lua_State *L, dw_task *t) {
   lua_Debug ar;
   lua_State *co = t->co;
+  if (!co) {
+    lua_pushnil(L);
+    return;
+  }
   luaL_checkstack(co, 10, NULL);
   if (t->phase == DW_PHASE_PENDING) {
     lua_pushvalue(co, 2);
@@ -135,7 +139,9 @@ static void push_traceback(lua_State *L, dw_script *s, const chain *c) {
 /* --- Waits -----------------------------------------------------------------*/
 
 /* Of a task that waits for something that Lua doesn't see. */
-static const char *wait_of_stage(const dw_exchange *x) {
+static const char *wait_of_stage(const dw_task *t) {
+  const dw_exchange *x = t->context.exchange;
+  if (!t->co) return "room";
   if (!x) return NULL;
   return x->stage >= DW_STAGE_SEND ? "socket write" : "C view";
 }
@@ -146,7 +152,7 @@ static void push_wait(lua_State *L, const dw_task *t, const chain *c) {
   const char *name = t->foreign ? "yield" : t->waits_for;
   bool ending = t->phase == DW_PHASE_ENDING || t->phase == DW_PHASE_REAPING;
   if (ending) name = "end of its tasks";
-  if (t->phase == DW_PHASE_IDLE) name = wait_of_stage(t->context.exchange);
+  if (t->phase == DW_PHASE_IDLE) name = wait_of_stage(t);
   if (t->phase == DW_PHASE_PENDING || t->phase == DW_PHASE_RUNNING) name = NULL;
   if (name || t->phase != DW_PHASE_SUSPENDED ||
       !lua_getstack(c->states[0], 0, &ar)) {

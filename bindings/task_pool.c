@@ -27,9 +27,10 @@ void dw_task_set_slot(lua_State *L, dw_task *t, enum dw_slot slot) {
   t->filled |= UINT32_C(1) << slot;
 }
 
+/* One that rests has no stack of its own. */
 static void clear_slots(dw_task *t) {
-  lua_State *L = t->co;
-  if (!t->filled) return;
+  lua_State *L = t->co ? t->co : t->script->L;
+  if (!t->filled || !lua_checkstack(L, 3)) return;
   lua_rawgeti(L, LUA_REGISTRYINDEX, t->script->slots);
   for (int i = DW_SLOT_THREAD + 1; i < DW_SLOT_COUNT; i++) {
     if (!dw_task_has_slot(t, (enum dw_slot)i)) continue;
@@ -59,6 +60,60 @@ static void make_room(lua_State *L, dw_script *s, int tasks) {
     s->slots = luaL_ref(L, LUA_REGISTRYINDEX);
   }
   all->room = tasks;
+}
+
+/* --- Coroutines without a task ---------------------------------------------*/
+
+void dw_task_rest(dw_task *t) {
+  dw_tasks *tasks = t->script->tasks;
+  lua_State *co = t->co;
+  assert(t->stage && t->phase == DW_PHASE_IDLE);
+  if (tasks->spares < DW_SPARE_MAX) {
+    lua_rawgeti(co, LUA_REGISTRYINDEX, t->script->slots);
+    lua_pushthread(co);
+    lua_rawseti(co, -2, DW_FIXED_SPARE + tasks->spares++);
+    lua_pop(co, 1);
+  }
+  lua_pushnil(co);
+  dw_task_set_slot(co, t, DW_SLOT_THREAD);
+  t->co = NULL;
+}
+
+/* Needs three free places on the stack of L. */
+static bool take_spare(lua_State *L, dw_task *t) {
+  dw_tasks *tasks = t->script->tasks;
+  if (tasks->spares == 0) return false;
+  int place = DW_FIXED_SPARE + --tasks->spares;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->script->slots);
+  lua_rawgeti(L, -1, place);
+  t->co = lua_tothread(L, -1);
+  dw_task_set_slot(L, t, DW_SLOT_THREAD);
+  lua_pushnil(L);
+  lua_rawseti(L, -2, place);
+  lua_pop(L, 1);
+  return true;
+}
+
+static void give_coroutine(lua_State *L, dw_task *t) {
+  if (take_spare(L, t)) return;
+  lua_State *co = lua_newthread(L);
+  dw_task_set_slot(L, t, DW_SLOT_THREAD);
+  t->co = co;
+}
+
+static int rouse(lua_State *L) {
+  give_coroutine(L, lua_touserdata(L, 1));
+  return 0;
+}
+
+bool dw_task_rouse(dw_task *t) {
+  lua_State *L = t->script->L;
+  if (!lua_checkstack(L, LUA_MINSTACK)) return false;
+  lua_pushcfunction(L, rouse);
+  lua_pushlightuserdata(L, t);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
+  lua_pop(L, 1);
+  return false;
 }
 
 /* --- The pool --------------------------------------------------------------*/
@@ -109,9 +164,7 @@ static int refill(lua_State *L) {
   dw_tasks *tasks = s->tasks;
   if (dw_list_empty(&tasks->bare)) make_task(L, s);
   dw_task *t = DW_CONTAINER(tasks->bare.next, dw_task, ready);
-  lua_State *co = lua_newthread(L);
-  dw_task_set_slot(L, t, DW_SLOT_THREAD);
-  t->co = co;
+  give_coroutine(L, t);
   dw_list_remove(&t->ready);
   dw_list_push(&tasks->pool, &t->ready);
   tasks->pooled++;
@@ -149,7 +202,7 @@ void dw_task_give_back(dw_task *t) {
   clear_slots(t);
   reset(t);
   tasks->live--;
-  if (tasks->pooled < DW_POOL_MAX) {
+  if (t->co && tasks->pooled < DW_POOL_MAX) {
     dw_list_push(&tasks->pool, &t->ready);
     tasks->pooled++;
     return;
@@ -157,6 +210,7 @@ void dw_task_give_back(dw_task *t) {
   lua_State *co = t->co;
   t->co = NULL;
   dw_list_push(&tasks->bare, &t->ready);
+  if (!co) return;
   lua_pushnil(co);
   dw_task_set_slot(co, t, DW_SLOT_THREAD);
 }

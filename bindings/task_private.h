@@ -49,6 +49,7 @@ struct dw_tasks {
   uint64_t ids;  /* that have been given */
   size_t live;   /* open ones */
   size_t pooled; /* in pool */
+  int spares;    /* coroutines that no task has, anchored from DW_FIXED_SPARE on */
   unsigned busy; /* drains and resumes on the C stack */
   bool closed;   /* goes when the last task has */
   int made;      /* all there are */
@@ -68,7 +69,9 @@ enum {
   DW_FIXED_TRACE,
   DW_FIXED_STOCK,
   DW_FIXED_FRAMES, /* capture.c's own */
-  DW_FIXED_COUNT
+  DW_FIXED_SPARE,  /* the first of the coroutines that no task has */
+  DW_SPARE_MAX = 16,
+  DW_FIXED_COUNT = DW_FIXED_SPARE + DW_SPARE_MAX
 };
 
 enum {
@@ -116,6 +119,8 @@ void dw_task_init(dw_script *s, dw_task *t);
 /* A free task with a coroutine, or NULL without memory; never raises. */
 dw_task *dw_task_take(dw_script *s);
 void dw_task_give_back(dw_task *t);
+/* One that rests gets a coroutine; false without memory. Never raises. */
+bool dw_task_rouse(dw_task *t);
 /* Frees the scheduler if it has been closed and nobody needs it any more. */
 void dw_tasks_release(dw_script *s);
 

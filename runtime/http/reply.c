@@ -164,6 +164,9 @@ int dw_reply_start(dw_transaction *t, dw_response *r) {
   } else {
     int code = dw_reply_head(t, r, framing, length);
     if (code < 0) return code;
+    /* The first piece may be long in coming. */
+    dw_connection *c = t->connection;
+    if (!c->processing) dw_loop_defer(c->http->loop, &c->flusher);
   }
   t->length = length;
   t->reply = DW_REPLY_STREAM;

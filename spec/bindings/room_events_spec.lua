@@ -49,6 +49,72 @@ describe("an event stream in a room", function()
     assert.are.equal(0, #room)
   end)
 
+  it("is in the list of tasks, though it has no coroutine meanwhile", function()
+    serve_room()
+    local part = open()
+    turn()
+    local found
+    for _, task in ipairs(dewar.tasks()) do
+      if task.request == "GET /" then found = task end
+    end
+    assert.are.same({ "room", "running" }, { found.wait, found.status })
+    assert.is_nil(found.where)
+    part:close()
+  end)
+
+  it("lets its view, its hooks and its own cleanup wait, as ever", function()
+    local log = {}
+    app:get("/", function(req)
+      req.g.name = "ada"
+      dewar.sleep(0.001)
+      return dewar.sse(setmetatable({}, {
+        __call = function(_, send)
+          dewar.sleep(0.001)
+          room:join(send)
+        end,
+        __close = function()
+          dewar.sleep(0.001)
+          log[#log + 1] = "closed"
+        end,
+      }))
+    end)
+    app:teardown_request(function(req)
+      dewar.sleep(0.001)
+      log[#log + 1] = req.g.name
+    end)
+    local parts = {}
+    for i = 1, 20 do parts[i] = open() end
+    while #room < 20 do dewar.sleep(0.001) end
+    assert.are.equal(20, room:send "x")
+    for i = 1, 20 do
+      assert.are.equal("data: x\n\n", parts[i]:chunks()())
+      parts[i]:close()
+    end
+    assert.are.equal(40, #log)
+    assert.are.same({ "closed", "ada" }, { log[39], log[40] })
+  end)
+
+  it("leaves tasks that its function has started to its end", function()
+    local log = {}
+    app:get("/", function()
+      return dewar.sse(function(send)
+        dewar.spawn(function()
+          local _ <close> = setmetatable({}, { __close = function() log[#log + 1] = "ended" end })
+          for i = 1, math.huge do
+            send("tick " .. i)
+            dewar.sleep(0.001)
+          end
+        end)
+        room:join(send)
+      end)
+    end)
+    local part, events = open()
+    for i = 1, 3 do assert.are.equal("tick " .. i, events().data) end
+    assert.are.same({}, log)
+    part:close()
+    assert.are.same({ "ended" }, log)
+  end)
+
   it("may have had events of its own before", function()
     app:get("/", function()
       return dewar.sse(function(send)

@@ -45,6 +45,20 @@ static const char dropping[] =
            "slow:close()\n"
            "return app\n";
 
+/* The runtime goes while one stays, and one is in the middle of it. */
+static const char left_open[] =
+    BEFORE "app:get('/waits', function()\n"
+           "  return dewar.sse(function(send)\n"
+           "    room:join(send)\n"
+           "    dewar.sleep(100)\n"
+           "  end)\n"
+           "end)\n"
+           "local client = app:test_client()\n"
+           "local one = open(client)\n"
+           "local other = client:get('/waits', { stream = true })\n"
+           "dewar.sleep(0)\n"
+           "return app\n";
+
 /* Loads a script with the n-th allocation failing; the number of calls. */
 static size_t load(const char *script, size_t fail_at, bool fail_after) {
   host_init(&h);
@@ -72,6 +86,10 @@ static void live_with_every_failure(const char *script) {
 
 TEST(events_that_run_out_of_memory_leave_nothing) {
   live_with_every_failure(sending);
+}
+
+TEST(a_runtime_that_goes_before_its_streams_leaves_nothing) {
+  live_with_every_failure(left_open);
 }
 
 TEST(a_stream_that_is_dropped_leaves_nothing) {
