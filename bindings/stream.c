@@ -26,13 +26,14 @@ bool dw_is_stream(lua_State *L, int index) {
 
 /* A client that is gone cancels the request, whose tasks are told so, or, where
  * the app doesn't want that, is written to in vain. To a task of somebody else
- * it is an error like others. */
+ * it is an error like others. A write that fails doesn't wait, so who swallows
+ * the cancellation again and again is ended as by a wait. */
 static void raise_gone(lua_State *L, dw_exchange *x) {
   dw_script *s = ((dw_task *)x->script)->script;
   if (!x->cancelled) return;
   if (dw_current_exchange(s) != x)
     dw_errors_raise_code(L, s, DEWAR_ECLOSED, "writing to the stream");
-  dw_errors_raise(L, s, &dw_error_cancelled, "the client is gone");
+  dw_wait_cancelled(L, s);
 }
 
 void dw_stream_give(lua_State *L, dw_exchange *x, dw_slice bytes) {
@@ -115,12 +116,15 @@ int dw_stream_written(lua_State *L, dw_exchange *x) {
   return dw_reply_full(&x->http) ? dw_drain_wait(L, x) : 0;
 }
 
+/* A task that was left behind is cancelled when the stream is over. */
 dw_exchange *dw_stream_check(lua_State *L, int request, const char *what) {
-  dw_exchange *x = dw_request_check(L, request);
-  if (x->stage != DW_STAGE_STREAM)
-    dw_misuse(L, "this stream has ended; %s works until its function returns",
-              what);
-  return x;
+  dw_script *s = dw_script_of(L);
+  dw_exchange *x = dw_request_peek(L, request);
+  if (x && x->stage == DW_STAGE_STREAM) return x;
+  if (dw_task_interrupted(dw_task_here(s))) dw_wait_cancelled(L, s);
+  dw_misuse(L, "this stream has ended; %s works until its function returns",
+            what);
+  return NULL;
 }
 
 /* write(piece): upvalue 1 the script, 2 the request object. */

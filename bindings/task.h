@@ -186,6 +186,9 @@ static inline void dw_wait_name(dw_wake wake, const char *name) {
 }
 /* Gives a begun wait up without suspending, without calling cancel. */
 void dw_wait_abandon(dw_wake wake);
+/* Raises dewar.Cancelled in the running task, as each wait of a cancelled one
+ * does: swallowing it again and again ends the task. */
+int dw_wait_cancelled(lua_State *L, dw_script *s);
 /* Suspends until dw_wake_up, then calls k as lua_callk's continuation would be
  * (k(L, LUA_YIELD, ctx)): use as `return dw_wait(L, wake, seconds, k, ctx)`.
  * Outside a task it turns the loop instead. seconds < 0: for ever; running out

@@ -151,6 +151,10 @@ int dw_raise_cancelled(lua_State *L, dw_task *t) {
                          "the task was cancelled");
 }
 
+int dw_wait_cancelled(lua_State *L, dw_script *s) {
+  return dw_raise_cancelled(L, dw_task_here(s));
+}
+
 /* After the wait: tells how it ended. */
 static int conclude(lua_State *L, dw_task *t) {
   t->wait = DW_WAIT_NONE;

@@ -12,6 +12,8 @@
 /* Its methods and fields lie in the type's own table. */
 static const char WEBSOCKET_TYPE[] = "dewar.websocket";
 
+enum { LATE_MAX = 100 }; /* uses of a closed one before its view is cancelled */
+
 /* --- Accepting -------------------------------------------------------------*/
 
 static dw_exchange *check(lua_State *L, int index) {
@@ -134,6 +136,30 @@ static int ws_accept(lua_State *L) {
   return 0;
 }
 
+/* --- The end ---------------------------------------------------------------*/
+
+/* The client has vanished: where that cancels, what would have waited raises,
+ * again and again, as every wait does. */
+static void check_cancelled(lua_State *L, const dw_websocket *w) {
+  if (w->close_code != DW_WS_ABNORMAL) return;
+  dw_wait_abandon(dw_wait_begin(L, script_of(ties_of(w)->x), NULL, NULL));
+}
+
+/* What is used after its end says so without waiting. A loop that doesn't
+ * listen would hold up the worker for good: its request is cancelled. */
+static void check_over(lua_State *L, dw_exchange *x, const dw_websocket *w) {
+  dw_script *s = script_of(x);
+  check_cancelled(L, w);
+  if (dw_current_exchange(s) != x || ++ties_of(w)->late <= LATE_MAX) return;
+  if (!x->cancelled)
+    dw_logf(s->log, DEWAR_ERROR,
+            "the view of '%s' is cancelled, since it went on using its "
+            "websocket %d times after that had closed",
+            dw_endpoint_name(L, x), LATE_MAX);
+  dw_exchange_cancel(x);
+  dw_wait_cancelled(L, s);
+}
+
 /* --- Receiving -------------------------------------------------------------*/
 
 static int receive_from(lua_State *L, dw_exchange *x, double seconds);
@@ -143,16 +169,9 @@ static void forget(void *data) {
   w->waiting = false;
 }
 
-/* The client has vanished: where that cancels, what would have waited raises,
- * again and again, as every wait does. */
-static void check_cancelled(lua_State *L, const dw_websocket *w) {
-  if (w->close_code != DW_WS_ABNORMAL) return;
-  dw_wait_abandon(dw_wait_begin(L, script_of(ties_of(w)->x), NULL, NULL));
-}
-
 /* Pushes the oldest message and its kind, or nil, code and reason at the end;
  * their number, 0 where it has to be waited for. */
-static int push_next(lua_State *L, dw_websocket *w) {
+static int push_next(lua_State *L, dw_exchange *x, dw_websocket *w) {
   luaL_checkstack(L, 3, NULL);
   const dw_ws_message *m = dw_websocket_next(w);
   if (m) {
@@ -163,7 +182,7 @@ static int push_next(lua_State *L, dw_websocket *w) {
     return 2;
   }
   if (!w->close_code) return 0;
-  check_cancelled(L, w);
+  check_over(L, x, w);
   dw_slice reason = dw_buffer_slice(&w->reason);
   lua_pushnil(L);
   lua_pushinteger(L, w->close_code);
@@ -176,7 +195,7 @@ static int received_k(lua_State *L, int status, lua_KContext ctx) {
   dw_websocket *w = dw_websocket_of(&x->http);
   (void)status;
   w->waiting = false;
-  int n = push_next(L, w);
+  int n = push_next(L, x, w);
   return n ? n : receive_from(L, x, -1);
 }
 
@@ -186,7 +205,7 @@ static int receive_from(lua_State *L, dw_exchange *x, double seconds) {
   if (w->waiting)
     return dw_misuse(L, "another task is receiving from this websocket; only "
                         "one can");
-  int n = push_next(L, w);
+  int n = push_next(L, x, w);
   if (n) return n;
   s->receiver = dw_wait_begin(L, script_of(x), forget, w);
   dw_wait_name(s->receiver, "websocket message");
@@ -221,7 +240,7 @@ static int ws_messages(lua_State *L) {
 /* --- Sending ---------------------------------------------------------------*/
 
 static int raise_closed(lua_State *L, dw_exchange *x, const dw_websocket *w) {
-  check_cancelled(L, w);
+  check_over(L, x, w);
   if (w->by_us)
     return dw_misuse(L,
                      "this websocket was closed with %d; nothing can be "
@@ -278,7 +297,7 @@ static int ws_ping(lua_State *L) {
   dw_websocket *w = dw_websocket_check_open(L, 1);
   int code = dw_websocket_ping(w);
   if (code < 0) return dw_errors_raise_code(L, script_of(x), code, "ping");
-  return 0;
+  return dw_reply_full(&x->http) ? dw_drain_wait(L, x) : 0;
 }
 
 /* --- Closing ---------------------------------------------------------------*/

@@ -17,6 +17,7 @@ typedef struct dw_lua_socket {
   dw_exchange *x;
   dw_wake receiver; /* while the socket is waiting */
   dw_list rooms;    /* its memberships, see room.h */
+  unsigned late;    /* how often it was used after its end */
 } dw_lua_socket;
 
 void dw_websocket_open(lua_State *L, dw_script *s);

@@ -202,8 +202,18 @@ static int put_piece(dw_transaction *t, dw_slice bytes) {
   return code;
 }
 
+/* What is in the output still goes out; then the connection closes without the
+ * final chunk. */
+static void cut(dw_transaction *t) {
+  t->reply = DW_REPLY_CUT;
+  t->connection->keep_alive = false;
+  if (t->connection->state != DW_CONNECTION_CLOSED)
+    dw_connection_flush(t->connection);
+}
+
 /* A piece through the encoder, which may keep it back for a while. After a
- * failure the answer can't go on: it is to be cut. */
+ * failure the answer can't go on: it is to be cut, and what the encoder still
+ * has is lost. */
 static int put_encoded(dw_transaction *t, dw_slice bytes, dw_encode how) {
   dw_buffer *coded = &t->connection->http->coded;
   size_t work = t->burst + bytes.len / ENCODED_PIECE;
@@ -218,7 +228,7 @@ static int put_encoded(dw_transaction *t, dw_slice bytes, dw_encode how) {
 void dw_reply_settle(dw_transaction *t) {
   if (!t->encoder || t->reply != DW_REPLY_STREAM) return;
   if (t->connection->state == DW_CONNECTION_CLOSED || t->bodiless) return;
-  if (put_encoded(t, DW_EMPTY, DW_ENCODE_FLUSH) < 0) dw_reply_cut(t);
+  if (put_encoded(t, DW_EMPTY, DW_ENCODE_FLUSH) < 0) cut(t);
 }
 
 /* Puts what of the bytes is to be sent into the output. */
@@ -238,7 +248,7 @@ int dw_reply_write(dw_transaction *t, dw_slice bytes) {
   if (c->state == DW_CONNECTION_CLOSED || c->doomed) return DEWAR_ECLOSED;
   uint64_t before = t->taken;
   int code = put(t, bytes);
-  if (code < 0 && code != DEWAR_ETOOBIG && t->encoder) dw_reply_cut(t);
+  if (code < 0 && code != DEWAR_ETOOBIG && t->encoder) cut(t);
   if (code < 0 || t->taken == before) return code;
   dw_connection_flush_soon(c);
   return c->state == DW_CONNECTION_CLOSED ? DEWAR_ECLOSED : 0;
@@ -321,7 +331,7 @@ int dw_reply_finish(dw_transaction *t) {
   bool closed = c->state == DW_CONNECTION_CLOSED;
   if (t->encoder && !t->bodiless && !closed &&
       put_encoded(t, DW_EMPTY, DW_ENCODE_END) < 0) {
-    dw_reply_cut(t);
+    cut(t);
     return 0;
   }
   t->reply = DW_REPLY_DONE;
@@ -334,12 +344,8 @@ int dw_reply_finish(dw_transaction *t) {
   return 0;
 }
 
-/* What was given before still goes out; then the connection closes without the
- * final chunk. */
+/* What was given before still goes out, be it in the encoder. */
 void dw_reply_cut(dw_transaction *t) {
-  if (t->reply == DW_REPLY_CUT) return;
-  t->reply = DW_REPLY_CUT;
-  t->connection->keep_alive = false;
-  if (t->connection->state != DW_CONNECTION_CLOSED)
-    dw_connection_flush(t->connection);
+  dw_reply_settle(t);
+  if (t->reply != DW_REPLY_CUT) cut(t);
 }

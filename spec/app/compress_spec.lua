@@ -295,6 +295,27 @@ describe("a stream", function()
     assert.are.equal("piece 1\npiece 2\npiece 3\n", gunzip(got))
   end)
 
+  it("that fails gives what came before", function()
+    local app = dewar.app()
+    app:get("/", function()
+      return coroutine.wrap(function()
+        coroutine.yield "before"
+        error "broken"
+      end)
+    end)
+    client = app:test_client()
+    local sink = dewar.log.sink
+    dewar.log.sink = function() end
+    local got = ""
+    local ok = pcall(function()
+      local part = client:get("/", { stream = true, headers = { accept_encoding = "gzip" } })
+      for piece in part:chunks() do got = got .. piece end
+    end)
+    dewar.log.sink = sink
+    assert.is_false(ok)
+    assert.are.equal("before", gunzip(got, true))
+  end)
+
   it("that fails is cut", function()
     local app = dewar.app()
     app:get("/", function()

@@ -279,7 +279,7 @@ describe("send", function()
   it("works until the stream has ended", function()
     local kept
     bytes(function(send) kept = send end)
-    caller.refuses(function() kept "late" end, "over")
+    caller.refuses(function() kept "late" end, "this stream has ended")
   end)
 
   it("may be used by tasks of the request", function()
@@ -323,6 +323,22 @@ describe("a client that goes away", function()
         dewar.sleep(0.001)
       end
     end)
+    assert.are.same({ "teardown true" }, log)
+  end)
+
+  it("ends one that doesn't want to know", function()
+    local sink, said = dewar.log.sink, nil
+    dewar.log.sink = function(_, text) said = text end
+    leaves(function(send)
+      while true do
+        pcall(function()
+          send "hi"
+          dewar.sleep(0.001)
+        end)
+      end
+    end)
+    dewar.log.sink = sink
+    assert.matches("went on after its cancellation had been raised 100 times", said)
     assert.are.same({ "teardown true" }, log)
   end)
 

@@ -30,7 +30,7 @@ describe("write", function()
     local kept
     app:get("/", function() return dewar.stream(function(write) kept = write end) end)
     client:get "/"
-    caller.refuses(function() kept "late" end, "over")
+    caller.refuses(function() kept "late" end, "this stream has ended")
   end)
 
   it("works until the function has returned, also while the request goes on", function()
@@ -40,6 +40,31 @@ describe("write", function()
     assert.are.equal("", client:get("/").body)
     assert.is_false(late[1])
     assert.matches("this stream has ended; write works until its function returns", late[2])
+  end)
+
+  it("ends a task that goes on after the client has left, wherever it is", function()
+    local function forever(write)
+      while true do pcall(write, ("x"):rep(1000)) end
+    end
+    local ways = {
+      forever,
+      function(write) dewar.gather(dewar.async(forever)(write), dewar.async(forever)(write)) end,
+      function(write)
+        dewar.spawn(forever, write)
+        dewar.sleep(100)
+      end,
+      function(write) dewar.shield(forever, write) end,
+    }
+    local torn = 0
+    app:teardown_request(function(_, err) if dewar.is_cancelled(err) then torn = torn + 1 end end)
+    app:get("/<int:way>", function(_, way) return dewar.stream(ways[way]) end)
+    for way = 1, #ways do
+      local part = client:get("/" .. way, { stream = true })
+      assert.are.equal("x", part:chunks()():sub(1, 1))
+      part:close()
+      assert.are.equal(way, torn)
+      assert.matches("went on after its cancellation had been raised 100 times", log[#log])
+    end
   end)
 
   it("takes strings", function()

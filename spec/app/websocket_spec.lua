@@ -487,6 +487,44 @@ describe("a websocket", function()
       assert.are.same({}, logged)
     end)
 
+    it("is cancelled where its view goes on with it for good", function()
+      local function keep(what)
+        return function(ws)
+          ws:receive()
+          while true do what(ws) end
+        end
+      end
+      local ways = {
+        keep(function(ws) ws:receive() end),
+        keep(function(ws) pcall(ws.receive, ws) end),
+        keep(function(ws)
+          pcall(function()
+            ws:send "x"
+            dewar.sleep(0.001)
+          end)
+        end),
+        function(ws)
+          ws:close(4000)
+          while true do pcall(ws.send, ws, "x") end
+        end,
+        function(ws)
+          dewar.spawn(function()
+            while true do pcall(ws.ping, ws) end
+          end)
+          for _ in ws:messages() do end
+          dewar.sleep(100)
+        end,
+      }
+      for i, view in ipairs(ways) do
+        local client <close>, log = serve(view)
+        client:websocket("/"):close()
+        assert.are.same({ "teardown cancelled" }, log)
+        assert.matches("the view of '/' is cancelled, since it went on using its websocket 100 times", logged[1],
+          nil, tostring(i))
+        logged = {}
+      end
+    end)
+
     it("runs its teardown once however it ends", function()
       local ends = {
         ["a close of the client"] = function(ws) ws:close() end,

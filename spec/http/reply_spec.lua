@@ -259,7 +259,7 @@ describe("a stream", function()
         app:add_background_task(function()
           local ok, err
           repeat ok, err = pcall(write, ("x"):rep(100 * KIB)) until not ok
-          note(tostring(err):match "this request is over" or tostring(err))
+          note(tostring(err):match "this stream has ended" or tostring(err))
         end)
         write_on = dewar.event()
         write_on:wait()
@@ -271,7 +271,7 @@ describe("a stream", function()
     write_on:set()
     settle()
     conn:receive()
-    assert.are.same({ "this request is over" }, seen)
+    assert.are.same({ "this stream has ended" }, seen)
   end)
 
   it("may give up a write that takes too long", function()
