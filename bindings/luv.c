@@ -420,12 +420,23 @@ static lua_CFunction find_close(lua_State *L) {
   return fn;
 }
 
-/* luv_open(open, set_loop, set_callback) -> the module */
+/* Pushes the module that is open, or nil. */
+static int push_module(lua_State *L, const dw_script *s) {
+  if (!s->luv || !s->luv->close_handle) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &luv_key);
+  lua_getiuservalue(L, -1, MODULE);
+  return 1;
+}
+
+/* luv_open(open, set_loop, set_callback) -> the module; luv_open() -> the one
+ * that is open, or nil */
 static int luv_open(lua_State *L) {
   dw_script *s = dw_script_of(L);
   if (!s->tasks) luaL_error(L, "dewar.luv: Dewar's runtime has been closed");
-  if (s->luv && s->luv->close_handle)
-    return dw_misuse(L, "luv_open: luv has been opened");
+  if (lua_isnone(L, 1)) return push_module(L, s);
   dw_luv *luv = new_luv(L);
   int top = lua_gettop(L);
   lua_State *co = lua_newthread(L);

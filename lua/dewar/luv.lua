@@ -4,6 +4,9 @@
 
 local core = require "dewar.core"
 
+local opened = core.luv_open()
+if opened then return opened end
+
 if package.loaded.luv ~= nil then
   error("luv was loaded before Dewar, and has a loop of its own that nobody turns: "
     .. "require \"dewar\" first", 0)

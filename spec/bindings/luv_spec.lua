@@ -44,6 +44,9 @@ describe("luv", function()
 
   it("is one module by either name", function()
     assert.are.equal(uv, require "dewar.luv")
+    package.loaded["dewar.luv"], package.loaded.luv = nil, nil
+    assert.are.equal(uv, require "luv")
+    assert.are.equal(uv, require "dewar.luv")
   end)
 
   it("has timers that a task can wait for, while others run", function()
