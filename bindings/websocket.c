@@ -59,7 +59,7 @@ static dw_websocket *accept_it(lua_State *L, dw_exchange *x,
   dw_list_init(&s->rooms);
   w->data = s;
   w->news_cb = news_cb;
-  dw_timer_stop(x->server->http.loop, &x->timer);
+  dw_exchange_unlimit_time(x);
   return w;
 }
 

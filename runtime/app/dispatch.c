@@ -41,7 +41,8 @@ static dw_verdict match(dw_exchange *x) {
   uint64_t timeout = x->route && x->route->timeout
                          ? x->route->timeout
                          : x->app->limits.request_timeout;
-  if (timeout) dw_timer_start(x->server->http.loop, &x->timer, timeout);
+  if (dw_exchange_limit_time(x, timeout) < 0)
+    return dw_exchange_fail(x, 503, "out of memory");
   return DW_PASS;
 }
 

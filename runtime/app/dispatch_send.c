@@ -25,7 +25,7 @@ static bool is_short(const dw_exchange *x) {
 dw_verdict dw_dispatch_send(dw_exchange *x) {
   dw_transaction *t = &x->http;
   bool stream;
-  dw_timer_stop(x->server->http.loop, &x->timer);
+  dw_exchange_unlimit_time(x);
   if (x->response->status == 405 && x->match.kind == DW_MATCH_NOT_ALLOWED)
     dw_answer_allow(x);
   if (x->has_whole && x->response->status == 416) dw_answer_whole(x);

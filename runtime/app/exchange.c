@@ -8,8 +8,6 @@
 #include "app/server.h"
 #include "base/error.h"
 
-static void timeout_cb(dw_timer *timer);
-
 void dw_exchange_request(dw_transaction *t) {
   dw_exchange *x = dw_exchange_of(t);
   dw_server *s = t->connection->http->data;
@@ -26,12 +24,12 @@ void dw_exchange_request(dw_transaction *t) {
   x->after = DW_STAGE_AFTER_THIS;
   dw_response_init(&x->plain, s->http.alloc);
   x->response = &x->plain;
-  dw_timer_init(&x->timer, timeout_cb, x);
-  uint64_t timeout = x->app->limits.request_timeout;
+  /* At MATCH the time is limited. Middleware in front of it has that of the
+   * app; without memory for it the route has. */
   if (x->scope->hooks[DW_HOOK_REQUEST].count == 0)
-    x->stage = DW_STAGE_MATCH; /* where the timer is started */
-  else if (timeout)
-    dw_timer_start(s->http.loop, &x->timer, timeout);
+    x->stage = DW_STAGE_MATCH;
+  else
+    (void)dw_exchange_limit_time(x, x->app->limits.request_timeout);
   dw_dispatch(x);
 }
 
@@ -85,7 +83,7 @@ static void interrupt(dw_exchange *x, bool timeout) {
 void dw_exchange_cancel(dw_exchange *x) {
   if (x->cancelled || x->stage > DW_STAGE_STREAM) return;
   x->cancelled = true;
-  dw_timer_stop(x->server->http.loop, &x->timer);
+  dw_exchange_unlimit_time(x);
   if (x->draining) {
     x->draining = false;
     dw_exchange_resume(x, DW_DONE);
@@ -104,6 +102,21 @@ static void timeout_cb(dw_timer *timer) {
   if (x->stage >= DW_STAGE_SEND || x->cancelled) return;
   x->timed_out = true;
   interrupt(x, true);
+}
+
+int dw_exchange_limit_time(dw_exchange *x, uint64_t milliseconds) {
+  if (milliseconds == 0) return 0;
+  if (!x->timer) {
+    x->timer = dw_arena_alloc(&x->http.request.arena, sizeof *x->timer);
+    if (!x->timer) return DW_ENOMEM;
+    dw_timer_init(x->timer, timeout_cb, x);
+  }
+  dw_timer_start(x->server->http.loop, x->timer, milliseconds);
+  return 0;
+}
+
+void dw_exchange_unlimit_time(dw_exchange *x) {
+  if (x->timer) dw_timer_stop(x->server->http.loop, x->timer);
 }
 
 /* --- The log ---------------------------------------------------------------*/
@@ -169,7 +182,7 @@ static void log_access(dw_exchange *x) {
 /* --- The end ---------------------------------------------------------------*/
 
 void dw_exchange_end(dw_exchange *x) {
-  dw_timer_stop(x->server->http.loop, &x->timer);
+  dw_exchange_unlimit_time(x);
   log_access(x);
   if (x->observer) x->observer->ended_cb(x->observer, x);
   if (x->script) x->server->runner->end(x);

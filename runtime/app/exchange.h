@@ -92,7 +92,7 @@ struct dewar_exchange {
   uint64_t whole;        /* the length of it all, which a 416 tells */
   uint64_t max_content_length;
   uint64_t started;      /* loop time, for the access log */
-  dw_timer timer;
+  dw_timer *timer;       /* of its time limit, in the arena; NULL: none yet */
   void (*body_cb)(dw_exchange *x); /* who reads the body: news of it */
   void *body_data;
   void (*drain_cb)(dw_exchange *x); /* of a writer that waits by itself */
@@ -160,6 +160,11 @@ dw_verdict dw_exchange_fail(dw_exchange *x, int status, const char *message);
 dw_handler *dw_exchange_next_hook(dw_exchange *x, const dw_handler *like);
 /* The request must end soon: client gone, server stopping. */
 void dw_exchange_cancel(dw_exchange *x);
+
+/* Its time from now on, until it is sent: then it is interrupted, and answered
+ * by a 503. 0 limits nothing and leaves an earlier limit. 0 or DW_ENOMEM. */
+int dw_exchange_limit_time(dw_exchange *x, uint64_t milliseconds);
+void dw_exchange_unlimit_time(dw_exchange *x);
 
 /* Moves it on until it is pending or at its end. */
 void dw_dispatch(dw_exchange *x);

@@ -11,7 +11,7 @@ enum {
   FIRST_HEAD = 200,       /* ms for one that is on its way at a stop */
   SPARE_BLOCKS = 64,      /* of transactions, kept for the next ones */
   BLOCK_SLACK = 160,      /* of an arena, for what isn't the head */
-  BLOCK_UNIT = 64
+  BLOCK_UNIT = 32
 };
 
 /* A block that is free: a transaction and the first part of its arena. */
