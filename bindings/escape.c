@@ -26,7 +26,22 @@ static int html_k(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
+/* The name of the global that the value at 1 is, pushed; NULL: it is none. */
+static const char *global_name(lua_State *L) {
+  lua_pushglobaltable(L);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+    if (lua_type(L, -2) == LUA_TSTRING && lua_rawequal(L, -1, 1))
+      return lua_tostring(L, -2);
+  return NULL;
+}
+
 static int no_text(lua_State *L) {
+  const char *name = global_name(L);
+  if (name)
+    return luaL_error(L,
+                      "a %s has no text; this is Lua's own '%s': was no value "
+                      "of that name given?",
+                      luaL_typename(L, 1), name);
   if (lua_isfunction(L, 1))
     return luaL_error(L, "a function has no text; call it");
   return luaL_error(L,

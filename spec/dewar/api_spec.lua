@@ -97,8 +97,8 @@ describe("an app has", function()
   local function of() return dewar.app() end
 
   calls(of, [[
-    add_background_task add_url_rule after_request after_serving after_this_request before_request before_serving command
-    context_processor delete ensure_sync errorhandler every get make_response patch post put register_blueprint
+    add_background_task add_url_rule after_request after_serving after_this_request before_request before_serving
+    command context_processor delete ensure_sync errorhandler every get make_response patch post put register_blueprint
     render_template render_template_string route run shell_context_processor static stop teardown_request
     template_filter template_global test_client url_build_error_handler url_defaults url_for url_value_preprocessor use
     websocket while_serving
@@ -205,8 +205,8 @@ describe("a request has", function()
       seen = {}
       for _, name in ipairs(words [[
         accept_mimetypes app args authorization base_url content_length content_type cookies endpoint files form g
-        headers host id max_content_length method path query_string raw_path remote_addr scheme script_root session url url_rule
-        user_agent view_args
+        headers host id max_content_length method path query_string raw_path remote_addr scheme script_root session
+        url url_rule user_agent view_args
       ]]) do
         seen[name] = req[name] ~= nil
       end

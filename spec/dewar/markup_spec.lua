@@ -40,9 +40,19 @@ describe("dewar.escape", function()
     local ok, err = pcall(function() local _ = dewar.escape({}) end)
     assert.is_false(ok)
     assert.matches("^spec/dewar/markup_spec.lua:%d+: a table has no text: give one of its fields", err)
-    ok, err = pcall(dewar.escape, print)
+    ok, err = pcall(dewar.escape, function() end)
     assert.is_false(ok)
     assert.matches("a function has no text; call it", err)
+  end)
+
+  it("tells Lua's own names from values that weren't given", function()
+    local app = dewar.app()
+    for name, kind in pairs { error = "function", table = "table" } do
+      local ok, err = pcall(app.render_template_string, app, "<%= " .. name .. " %>", { other = 1 })
+      assert.is_false(ok)
+      local said = ("a %s has no text; this is Lua's own '%s': was no value of that name given?"):format(kind, name)
+      assert.is_truthy(tostring(err):find(said, 1, true), err)
+    end
   end)
 end)
 
