@@ -185,14 +185,14 @@ end)
 describe("slowhttptest", function()
   --- How many connections the server has besides the one that asks.
   local function connections()
-    local count = process.get(server.url .. "/connections", "--max-time", "2")
+    local count = process.get(server.url .. "/connections", "--max-time", "10")
     return assert(tonumber(count), "the service is not available") - 1
   end
 
   --- Sixty slow clients, which would stay for half a minute.
   local function attack(path, ...)
     if not need "slowhttptest" then return end
-    local slow = process.start { "slowhttptest", "-c", "60", "-r", "200", "-l", "30", "-p", "2",
+    local slow = process.start { "slowhttptest", "-c", "60", "-r", "200", "-l", "30", "-p", "10",
       "-i", "10", "-u", server.url .. path, ... }
     process.eventually("most of them", function() return connections() > 30 end)
     process.eventually("their end", function() return connections() == 0 end)
