@@ -28,7 +28,7 @@ void dw_body_want(dw_transaction *t, bool whole) {
   if (whole) b->whole = true;
   if (c->state == DW_CONNECTION_CLOSED) return;
   if (b->continue_due) send_continue(t);
-  dw_connection_deadline(c, c->http->limits->body_timeout);
+  dw_connection_deadline(c, c->limits->body_timeout);
   dw_connection_update_reading(c);
 }
 

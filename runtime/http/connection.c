@@ -154,7 +154,7 @@ void dw_connection_queued(dw_connection *c, size_t more) {
     return;
   }
   c->unsent = more;
-  c->write_deadline = after(c, c->http->limits->write_timeout);
+  c->write_deadline = after(c, c->limits->write_timeout);
   arm(c);
 }
 
@@ -313,7 +313,7 @@ static void write_overdue(dw_connection *c) {
     return;
   }
   c->unsent = c->stream->queued; /* slow, but it gets on */
-  c->write_deadline = after(c, c->http->limits->write_timeout);
+  c->write_deadline = after(c, c->limits->write_timeout);
 }
 
 static void deadline_cb(dw_timer *timer) {
@@ -385,6 +385,7 @@ int dw_connection_open(dw_http *h, dw_stream *s, dw_connection **out) {
     return DW_ENOMEM;
   }
   c->http = h;
+  c->limits = h->limits;
   c->stream = s;
   s->data = c;
   s->read_cb = dw_connection_read_cb;
@@ -423,6 +424,7 @@ static void go_on(dw_connection *c, dw_transaction *t) {
 
 void dw_transaction_end(dw_transaction *t) {
   dw_connection *c = t->connection;
+  c->limits = c->http->limits;
   c->waiting_drain = false;
   if (c->upgrade) {
     dw_transaction_free(t);

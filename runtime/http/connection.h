@@ -148,6 +148,7 @@ struct dw_connection {
   dw_transaction *draining; /* in DRAIN: answered, its body has not ended */
   dw_upgrade *upgrade;      /* the other protocol; NULL: HTTP */
   void *data;               /* the owner's; NULL at first */
+  const dw_limits *limits;  /* while a transaction is under way: whose it is */
   /* Private from here on. */
   dw_parser parser;
   dw_buffer in;            /* what arrived and could not be used yet */

@@ -128,7 +128,7 @@ static size_t input_busy(dw_connection *c, const char *bytes, size_t len) {
     b->wanted = false;
     c->http->events->body_cb(t);
   } else {
-    dw_connection_deadline(c, c->http->limits->body_timeout);
+    dw_connection_deadline(c, c->limits->body_timeout);
   }
   return used;
 }
@@ -202,7 +202,7 @@ static void peer_ended(dw_connection *c, ssize_t len) {
     c->keep_alive = false;
     dw_connection_finish(c);
   } else if (c->state == DW_CONNECTION_BUSY &&
-             c->http->limits->cancel_on_disconnect) {
+             c->limits->cancel_on_disconnect) {
     dw_connection_close(c);
   } else if (c->state == DW_CONNECTION_BUSY) {
     dw_transaction *t = c->transaction;

@@ -22,7 +22,7 @@ static dw_connection *connection_of(const dw_websocket *w) {
 }
 
 static const dw_limits *limits_of(const dw_websocket *w) {
-  return connection_of(w)->http->limits;
+  return connection_of(w)->limits;
 }
 
 /* Reads on where the queue was full: the codec may hold frames, too. */
@@ -386,7 +386,7 @@ static int set(dw_response *r, dw_slice name, dw_slice value) {
 
 static int set_headers(dw_transaction *t, dw_response *r, dw_slice subprotocol,
                        dw_ws_terms *terms) {
-  const dw_limits *limits = t->connection->http->limits;
+  const dw_limits *limits = t->connection->limits;
   char accept[DW_WS_ACCEPT_LENGTH];
   int code = dw_ws_accept_key(
       dw_request_header(&t->request, "Sec-WebSocket-Key"), accept);
@@ -413,6 +413,7 @@ static int set_headers(dw_transaction *t, dw_response *r, dw_slice subprotocol,
 int dw_websocket_accept(dw_transaction *t, dw_response *r, dw_slice subprotocol,
                         dw_websocket **out) {
   dw_http *h = t->connection->http;
+  const dw_limits *limits = t->connection->limits;
   dw_ws_terms terms;
   *out = NULL;
   r->status = 101;
@@ -425,14 +426,14 @@ int dw_websocket_accept(dw_transaction *t, dw_response *r, dw_slice subprotocol,
   dw_list_init(&w->received);
   dw_buffer_init(&w->reason, h->alloc, 0);
   dw_buffer_init(&w->pong, h->alloc, 0);
-  dw_ws_init(&w->ws, pool, &terms, h->limits->websocket_max_message);
+  dw_ws_init(&w->ws, pool, &terms, limits->websocket_max_message);
   code = dw_reply_upgrade(t, r, &w->base);
   if (code < 0) {
     free_cb(&w->base);
     return code;
   }
   w->seen = dw_loop_now(h->loop);
-  dw_connection_deadline(t->connection, h->limits->websocket_ping_interval);
+  dw_connection_deadline(t->connection, limits->websocket_ping_interval);
   if (h->stopping) stop(&w->base);
   *out = w;
   return 0;
