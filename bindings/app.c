@@ -37,21 +37,28 @@ void dw_app_push_self(lua_State *L, dw_lua_app *app) {
 
 void dw_app_activate(lua_State *L, int index) {
   dw_lua_app *a = dw_app_check(L, index);
-  if (a->anchor != LUA_NOREF) return;
+  bool anchored = a->anchor != LUA_NOREF;
+  if (anchored && a->holds == a->app->mounts.count) return;
   lua_getiuservalue(L, index, 1);
-  a->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+  if (!anchored) {
+    lua_pushvalue(L, -1);
+    a->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  if (a->app->mounts.count > 0) dw_app_hold_mounted(L, lua_gettop(L), a);
+  lua_pop(L, 1);
 }
 
 static bool is_active(const dw_lua_app *a) {
-  return a->tasks + a->services > 0 || !dw_server_idle(a->server);
+  return a->tasks + a->services + a->held > 0 || !dw_server_idle(a->server);
 }
 
 /* The refs table holds the userdata, so it's enough to let go of that, which
  * raises nothing. */
 void dw_app_deactivate(lua_State *L, dw_lua_app *a) {
-  if (!a->server || is_active(a)) return;
+  if (!a->server || a->anchor == LUA_NOREF || is_active(a)) return;
   luaL_unref(L, LUA_REGISTRYINDEX, a->anchor);
   a->anchor = LUA_NOREF;
+  dw_app_release_mounted(L, a);
 }
 
 static void idle_cb(dw_server *server) {
@@ -123,12 +130,12 @@ void dw_apps_close(dw_script *s) {
 }
 
 void dw_apps_free(dw_script *s) {
-  for (dw_list *n = s->apps.next, *next; n != &s->apps; n = next) {
-    next = n->next;
+  for (dw_list *n = s->apps.next; n != &s->apps; n = n->next) {
     dw_lua_app *a = DW_CONTAINER(n, dw_lua_app, node);
     if (a->server) idle_cb(a->server); /* it may have been activated in vain */
-    close_app(a);
   }
+  while (!dw_list_empty(&s->apps))
+    close_app(DW_CONTAINER(s->apps.next, dw_lua_app, node));
 }
 
 /* --- Scopes, hooks, error handlers -----------------------------------------*/
@@ -529,6 +536,8 @@ void dw_app_open(lua_State *L, dw_script *s) {
       {"add_converter", dw_app_add_converter},
       {"build", dw_app_build},
       {"rules", dw_app_rules},
+      {"mount", dw_app_mount_core},
+      {"root", dw_app_root},
       {"configure", configure},
       {"trusts", dw_app_trusts},
       {"frozen", frozen},

@@ -19,6 +19,8 @@ typedef struct dw_lua_app {
   int anchor;        /* registry: the refs table, while the app is active */
   unsigned tasks;    /* background tasks, which keep it active */
   unsigned services; /* as does its service */
+  unsigned held;     /* ... and each active app that it is mounted in */
+  unsigned holds;    /* mounted apps that it keeps active */
   dw_list drained;   /* who waits for the end of all background tasks */
   bool debug;        /* DEBUG */
   bool cpu_limited; /* CPU_LIMIT has been set */
@@ -27,7 +29,12 @@ typedef struct dw_lua_app {
 } dw_lua_app;
 
 /* Fixed places in the refs table; functions follow. */
-enum { DW_REF_SELF = 1, DW_REF_CORE, DW_REF_COUNT = DW_REF_CORE };
+enum {
+  DW_REF_SELF = 1,
+  DW_REF_CORE,
+  DW_REF_MOUNTED, /* see mount.c; nil: nothing is */
+  DW_REF_COUNT = DW_REF_MOUNTED
+};
 
 #define DW_APP_TYPE "dewar.core_app"
 
@@ -69,6 +76,14 @@ int dw_app_service(lua_State *L);
 int dw_app_end_service(lua_State *L);
 int dw_app_drain(lua_State *L);
 int dw_app_cancel_background(lua_State *L);
+/* Mounted apps (mount.c): keeps them active as long as a is, whose refs table is
+ * at the index, raising where there is no memory; lets go of them; methods of
+ * the core; adds mounted_at. */
+void dw_app_hold_mounted(lua_State *L, int refs, dw_lua_app *a);
+void dw_app_release_mounted(lua_State *L, dw_lua_app *a);
+int dw_app_mount_core(lua_State *L);
+int dw_app_root(lua_State *L);
+void dw_mount_open(lua_State *L, dw_script *s);
 /* Adds environ (environ.c), which app.config reads. */
 void dw_environ_open(lua_State *L, dw_script *s);
 /* Adds escape and plain_text (escape.c). */

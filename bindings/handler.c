@@ -436,6 +436,12 @@ static void uncancel(dw_exchange *x) { dw_task_uncancel(x->script); }
 
 static void shield(dw_exchange *x) { dw_task_shield(x->script); }
 
+/* What is called from now on has the mounted app, or has its own again. */
+static void moved(dw_exchange *x) {
+  dw_task *t = x->script;
+  t->context.app = x->app->data;
+}
+
 typedef struct description {
   dw_exchange *x;
   dw_slice *text;
@@ -625,6 +631,7 @@ const dw_runner dw_lua_runner = {
     .cancel = cancel,
     .uncancel = uncancel,
     .shield = shield,
+    .moved = moved,
     .describe = describe,
     .error_page = error_page,
     .log_error = log_error,

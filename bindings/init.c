@@ -66,6 +66,7 @@ static void open_parts(lua_State *L, dw_script *s) {
   dw_app_open(L, s);
   dw_watch_open(L, s);
   dw_environ_open(L, s);
+  dw_mount_open(L, s);
   dw_crypto_open(L, s);
   dw_escape_open(L, s);
   dw_snapshot_open(L, s);

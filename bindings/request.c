@@ -159,6 +159,10 @@ static bool is_form(const char *name) {
   return strcmp(name, "form") == 0 || strcmp(name, "files") == 0;
 }
 
+static bool is_session(const char *name) {
+  return strcmp(name, "session") == 0;
+}
+
 /* Keeps the value on top under the name at 2. */
 static void keep(lua_State *L) {
   dw_request_push_cache(L, 1);
@@ -204,10 +208,10 @@ static int request_index(lua_State *L) {
   }
   if (f || lua_type(L, 2) == LUA_TSTRING) {
     if (!f && r->x && r->x->websocket && dw_websocket_field(L, r->x)) return 1;
+    if (!f && r->x && is_session(lua_tostring(L, 2)))
+      return dw_request_session(L);
     if (push_kept(L)) return 1;
     if (!f && is_form(lua_tostring(L, 2))) return dw_request_form(L);
-    if (!f && strcmp(lua_tostring(L, 2), "session") == 0)
-      return dw_request_session(L);
     if (!f) return no_field(L, lua_tostring(L, 2));
     dw_request_check(L, 1);
     f->get(L, r->x);

@@ -3,34 +3,56 @@
  * interface in Lua (lua/dewar/session.lua), so that a request that never asks
  * pays nothing. From then on the request keeps it and the exchange knows that
  * there is something to save. */
+#include "app/mount.h"
 #include "bindings/handler.h"
 #include "http/date.h"
+
+/* The name under which the request object keeps it: each of the apps that the
+ * request has come through has one of its own. */
+static void push_key(lua_State *L, unsigned depth) {
+  if (depth == 0)
+    lua_pushliteral(L, "session");
+  else
+    lua_pushfstring(L, "\1session %d", (int)depth);
+}
+
+/* The session of that app, if it has been opened. */
+static bool push_opened(lua_State *L, unsigned depth) {
+  dw_request_push_cache(L, 1);
+  push_key(L, depth);
+  if (lua_rawget(L, -2) != LUA_TNIL) return true;
+  lua_pop(L, 2);
+  return false;
+}
 
 /* The interface has opened it. Meanwhile another task of the request may have
  * got one: then that is it. */
 static int opened_k(lua_State *L, int status, lua_KContext ctx) {
   dw_exchange *x = dw_request_check(L, 1);
-  (void)status, (void)ctx;
+  unsigned depth = (unsigned)ctx;
+  (void)status;
+  if (push_opened(L, depth)) return 1;
   dw_request_push_cache(L, 1);
-  if (lua_getfield(L, -1, "session") != LUA_TNIL) return 1;
+  push_key(L, depth);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
   lua_pop(L, 1);
-  lua_pushvalue(L, -2);
-  lua_setfield(L, -2, "session");
-  lua_pop(L, 1);
-  x->session = true;
+  dw_mount_session_opened(x, depth);
   return 1;
 }
 
 int dw_request_session(lua_State *L) {
   dw_exchange *x = dw_request_check(L, 1);
   dw_task *t = x->script;
+  unsigned depth = dw_mount_depth(x);
   lua_settop(L, 1);
+  if (push_opened(L, depth)) return 1;
   dw_app_push_self(L, t->context.app);
   lua_getfield(L, -1, "_open_session");
   lua_insert(L, -2);
   lua_pushvalue(L, 1);
-  lua_callk(L, 2, 1, 0, opened_k);
-  return opened_k(L, LUA_OK, 0);
+  lua_callk(L, 2, 1, (lua_KContext)depth, opened_k);
+  return opened_k(L, LUA_OK, (lua_KContext)depth);
 }
 
 /* Upvalue 2: why. */

@@ -6,6 +6,7 @@ local Blueprint = require "dewar.blueprint"
 local commands = require "dewar.commands"
 local config = require "dewar.config"
 local files = require "dewar.files"
+local mount = require "dewar.mount"
 local options = require "dewar.options"
 local Scaffold = require "dewar.scaffold"
 local session = require "dewar.session"
@@ -66,6 +67,7 @@ function App.new(opts)
     template_folder = opts.template_folder or "templates",
     blueprints = {},
     _commands = {},
+    _mounts = {},
     _shell_context = {},
     _url_defaults = {},
     _url_build_error_handlers = {},
@@ -182,6 +184,19 @@ function App:register_blueprint(blueprint, opts)
   blueprint:_register(self, opts, nil, 2)
 end
 
+--- Hands requests for what is below a path to another app, which sees the rest of
+--- the path and has its own routes, hooks, error handlers, session and settings;
+--- see docs/mount.md.
+---@param prefix string "/admin", or "/" for all that goes nowhere else
+---@param other dewar.App
+---@param opts? dewar.MountOptions
+---@return dewar.App other
+function App:mount(prefix, other, opts)
+  self:_check_setup("mount", 2)
+  mount.add(self, prefix, other, opts, 2)
+  return other
+end
+
 --- Adds a command: `dewar NAME ...` runs f(args) in a task that has the app.
 --- See docs/cli.md.
 ---@param name string
@@ -280,12 +295,14 @@ end
 
 --- What a host that is C calls before it listens.
 function App:_start_up()
-  if self._serving then require("dewar.lifespan").start_up(self) end
+  for _, app in ipairs(mount.all(self)) do
+    if app._serving then return require("dewar.lifespan").start_up(self) end
+  end
 end
 
 --- ... and when all that it served is over.
 function App:_shut_down(at_once)
-  if self._serving then require("dewar.lifespan").shut_down(self, at_once) end
+  if self._hosted then require("dewar.lifespan").shut_down(self, at_once) end
 end
 
 App.session_interface = session.cookies

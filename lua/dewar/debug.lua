@@ -4,6 +4,7 @@
 local core = require "dewar.core"
 local html = require "dewar.debug.html"
 local mask = require "dewar.debug.mask"
+local mount = require "dewar.mount"
 local report = require "dewar.debug.report"
 local routes = require "dewar.debug.routes"
 
@@ -57,7 +58,7 @@ local function failure(app, req, info, made, nonce)
 end
 
 local function routing(app, req, info, made, nonce)
-  local near, all = (info.allowed and routes.fitting or routes.nearest)(app.url_map.rules(), req.path)
+  local near, all = (info.allowed and routes.fitting or routes.nearest)(mount.rules(app), req.path)
   if info.json then
     local rules = {}
     for i, route in ipairs(near) do rules[i] = clean(route.rule) end

@@ -42,7 +42,7 @@ for _, internal in ipairs {
   "adopt_file", "app_new", "attempt", "client_open", "clock_advance", "clock_virtual", "content_type",
   "crypto", "debug_counts", "describe_file", "ensure_sync", "environ", "event_stream", "find_file",
   "has_request", "http_date", "is_error_class", "is_file", "is_room", "luv_open",
-  "make_response", "open_file", "plain_text",
+  "make_response", "mounted_at", "open_file", "plain_text",
   "read_only", "request_fields", "response_fields", "setenv", "snapshot", "time", "websocket_codec",
 } do
   dewar[internal] = nil

@@ -1,9 +1,11 @@
 --- An app's life around its serving: before_serving, while_serving, every,
 --- after_serving. All of it runs in one task, the service, which is the parent
 --- of the others: those of while_serving and of `every`, and those that a
---- before_serving has spawned.
+--- before_serving has spawned. Apps that are mounted in it have lives of their
+--- own, which begin after it and end before it.
 
 local core = require "dewar.core"
+local mount = require "dewar.mount"
 local options = require "dewar.options"
 local views = require "dewar.views"
 
@@ -89,7 +91,7 @@ function Life:_judge(around, ok, err, trace)
   if failure and serving then -- the app is not any more what it should be
     failure.logged = true
     core.log.error(M.describe(failure))
-    self.app:stop()
+    for _, server in ipairs(self.users) do server:stop() end
   end
 end
 
@@ -135,6 +137,15 @@ local function tick(life, job)
   core.log.error(("Exception in every(%g) at %s: %s"):format(job.seconds, where(job.f), trace or tostring(err)))
 end
 
+--- Whether all who use it are about to be stopped.
+function Life:_is_stopping()
+  if self.leaving then return true end
+  for _, server in ipairs(self.users) do
+    if not server:is_stopping() then return false end
+  end
+  return true
+end
+
 --- Ticks lie `seconds` apart from the start on, however long they take; those
 --- that would fall into one that still runs are left out. They are background
 --- tasks, so that stopping waits for the one that runs.
@@ -143,7 +154,7 @@ local function repeat_job(life, job)
   local due = core.now() + (job.now and 0 or job.seconds)
   while true do
     core.sleep(math.max(due - core.now(), 0))
-    if life.leaving or app_core:is_stopping() then return end
+    if life:_is_stopping() then return end
     local task = app_core:background(tick, life, job)
     task.name = job.name
     pcall(core.await, task)
@@ -220,20 +231,18 @@ end
 
 -- --- From outside -----------------------------------------------------------------
 
---- Starts the app's service, or joins those who use it already. Returns when it
---- has started: the life, whose `state` is "serving" where that went well.
----@param app dewar.App
----@return dewar.Life
-function M.start(app)
+--- Starts the app's own service, or joins those who use it already, for an app
+--- that is served: itself, or one that it is mounted in.
+local function start_one(app, served)
   local life = app._life
   if life then
-    life.users = life.users + 1
+    table.insert(life.users, served._core)
   else
     ---@class dewar.Life
     life = setmetatable({
       app = app,
       state = "starting",
-      users = 1,
+      users = { served._core },
       failures = {},
       arounds = {},
       jobs = {},
@@ -291,13 +300,87 @@ end
 ---@param at_once? boolean waits are cancelled
 ---@return dewar.LifeFailure[]
 function Life:stop(seconds, at_once)
-  self.users = self.users - 1
-  if self.users > 0 then return {} end
+  return self:_stop_for(self.app, seconds, at_once)
+end
+
+function Life:_stop_for(served, seconds, at_once)
+  for i, server in ipairs(self.users) do
+    if server == served._core then
+      table.remove(self.users, i)
+      break
+    end
+  end
+  if #self.users > 0 then return {} end
   self:drain(seconds)
   self.leave:set()
   if at_once then self:hurry() end
   self:_finish()
   return self.failures
+end
+
+-- --- With mounted apps --------------------------------------------------------------
+
+--- The lives of an app and of those that are mounted in it, as one.
+local Lives = {}
+Lives.__index = Lives
+
+--- Starts one after the other. Where one fails, those before it end again.
+function Lives:wait()
+  for _, app in ipairs(mount.all(self.app)) do
+    if self.aborted then break end
+    local life = start_one(app, self.app)
+    self.list[#self.list + 1] = life
+    life:wait()
+    if life.state ~= "serving" then
+      table.remove(self.list)
+      table.move(life.failures, 1, #life.failures, #self.failures + 1, self.failures)
+      self.aborted = true
+    end
+  end
+  if self.aborted then
+    self:_end(false)
+  else
+    self.state = "serving"
+  end
+end
+
+function Lives:abort()
+  self.aborted = true
+  local life = self.list[#self.list]
+  if life then life:abort() end
+end
+
+function Lives:hurry()
+  for _, life in ipairs(self.list) do life:hurry() end
+end
+
+function Lives:_end(at_once)
+  self.state = "ending"
+  for i = #self.list, 1, -1 do
+    local failures = self.list[i]:_stop_for(self.app, 0, at_once)
+    table.move(failures, 1, #failures, #self.failures + 1, self.failures)
+  end
+  return self.failures
+end
+
+--- Background tasks of all of them end before any of them does.
+function Lives:stop(seconds, at_once)
+  local till, ending = core.now() + seconds, {}
+  for _, life in ipairs(self.list) do
+    if #life.users == 1 then ending[#ending + 1] = life end
+  end
+  for _, life in ipairs(ending) do life.leaving = true end
+  for _, life in ipairs(ending) do life:drain(till - core.now()) end
+  return self:_end(at_once)
+end
+
+--- Starts the app's life, or joins those who use it already: `wait` returns when it
+--- has started, and its `state` is "serving" where that went well.
+---@param app dewar.App
+---@return dewar.Life
+function M.start(app)
+  if #app._mounts == 0 then return start_one(app, app) end
+  return setmetatable({ app = app, state = "starting", failures = {}, list = {} }, Lives)
 end
 
 -- --- In a host that is C ------------------------------------------------------------

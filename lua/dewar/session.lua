@@ -17,6 +17,9 @@ local SALT = "cookie-session"
 --- What a session may have as JSON; one that would inflate to more is refused.
 local TEXT_MAX = 256 * 1024
 
+--- How many cookies of one name are looked at.
+local COOKIES_MAX = 8
+
 local NO_KEY = "the session can't be changed as the app has no secret key: set app.config.SECRET_KEY "
   .. "to a long random string that stays the same, and keep it to yourself"
 local NO_SESSION = "the session can't be changed: the app's session_interface has opened none"
@@ -54,6 +57,15 @@ local function unpack_cookie(config, value)
   return text
 end
 
+--- The first that is ours of several cookies of that name: a browser sends those of
+--- all paths above, and other apps there may have other keys.
+local function find_other(config, values)
+  for i = 2, math.min(#values, COOKIES_MAX) do
+    local text = unpack_cookie(config, values[i])
+    if text then return text end
+  end
+end
+
 --- Compressed where that makes it shorter.
 local function pack_cookie(config, text)
   local small = crypto.can_deflate and crypto.deflate(text)
@@ -62,10 +74,10 @@ local function pack_cookie(config, text)
   return signing.sign(config.SECRET_KEY, SALT, payload)
 end
 
-local function cookie_options(config)
+local function cookie_options(config, req)
   return {
     domain = config.SESSION_COOKIE_DOMAIN,
-    path = config.SESSION_COOKIE_PATH or config.APPLICATION_ROOT or "/",
+    path = config.SESSION_COOKIE_PATH or core.mounted_at(req) or config.APPLICATION_ROOT or "/",
     httponly = config.SESSION_COOKIE_HTTPONLY,
     secure = config.SESSION_COOKIE_SECURE,
     samesite = config.SESSION_COOKIE_SAMESITE,
@@ -109,19 +121,21 @@ M.cookies = {
   open = function(app, req)
     local config = app.config
     if not has_key(config) then return null_session(NO_KEY) end
-    local value = req.cookies[config.SESSION_COOKIE_NAME]
+    local name = config.SESSION_COOKIE_NAME
+    local value = req.cookies[name]
     local text = value and unpack_cookie(config, value)
+    if value and not text then text = find_other(config, req.cookies(name)) end
     local session = text and tagged_json.decode(text)
     if not session or next(session) == nil then session, text = {}, false end
     opened[session] = text
     return session
   end,
 
-  save = function(app, _, session, res)
+  save = function(app, req, session, res)
     local config, was = app.config, opened[session]
     res.vary:add "Cookie"
     if next(session) == nil then
-      if was then res:delete_cookie(config.SESSION_COOKIE_NAME, cookie_options(config)) end
+      if was then res:delete_cookie(config.SESSION_COOKIE_NAME, cookie_options(config, req)) end
       return
     end
     local text = text_of(session, config)
@@ -130,7 +144,7 @@ M.cookies = {
         and not (permanent and config.SESSION_REFRESH_EACH_REQUEST) then
       return
     end
-    local opts = cookie_options(config)
+    local opts = cookie_options(config, req)
     if permanent then opts.expires = core.time() + config.PERMANENT_SESSION_LIFETIME end
     res:set_cookie(config.SESSION_COOKIE_NAME, pack_cookie(config, text), opts)
   end,

@@ -90,14 +90,15 @@ function M.build(app, endpoint, values, level)
   end
   if type(app) == "userdata" then app = app() end -- the proxy's target
   local req = core.has_request() and core.request() or nil
-  if req and req.app ~= app then req = nil end
+  local root = req and app._core:root()
+  if not root then req = nil end -- of an app that is neither around this one nor in it
   local plain, opts = split(values, level + 1)
-  endpoint = absolute(endpoint, req, level + 1)
+  endpoint = absolute(endpoint, req and req.app == app and req or nil, level + 1)
   add_defaults(app, endpoint, plain)
   opts.default_scheme = req and req.scheme or app.config.PREFERRED_URL_SCHEME
   opts.host = req and req.host or nil
   opts.server_name = app.config.SERVER_NAME
-  opts.root = req and req.script_root or app.config.APPLICATION_ROOT:gsub("/+$", "")
+  opts.root = root or app.config.APPLICATION_ROOT:gsub("/+$", "")
   local ok, url, message = pcall(app._core.build, app._core, endpoint, plain, opts)
   if not ok then error(type(url) == "string" and "url_for: " .. plain_message(url) or url, level + 1) end
   if url then return url end

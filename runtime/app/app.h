@@ -24,12 +24,28 @@ typedef struct dw_route {
   dw_list node; /* of the app */
 } dw_route;
 
+/* Another app below a path of this one: see mount.h. */
+typedef struct dw_mount {
+  dw_buffer text;  /* of both: */
+  dw_slice prefix; /* "/admin", decoded; "": everything */
+  dw_slice root;   /* the same in a URL */
+  dw_hosts hosts;  /* that it is for */
+  dw_app *app;
+  bool held; /* the binding's */
+} dw_mount;
+
+typedef struct dw_mounts {
+  dw_mount *items; /* those for hosts, then the longest prefix, first */
+  uint32_t count, cap;
+} dw_mounts;
+
 struct dw_app {
   dw_allocator *alloc;
   dw_router *router;
   dw_scope *scope;  /* its own hooks */
   dw_list scopes;   /* of blueprints */
   dw_list routes;
+  dw_mounts mounts;
   dw_limits limits;
   dw_hosts hosts;   /* TRUSTED_HOSTS */
   dw_compression compression;

@@ -11,6 +11,7 @@
  *
  * Between them lie stages that are signals, passed by where nobody listens. */
 #include "app/dispatch.h"
+#include "app/mount.h"
 #include "http/ws_handshake.h"
 
 /* --- Before the answer -----------------------------------------------------*/
@@ -28,8 +29,14 @@ static dw_verdict match(dw_exchange *x) {
     x->match.allowed = DW_METHOD_BIT(DW_METHOD_OPTIONS);
     return DW_PASS;
   }
+  if (x->app->mounts.count > 0) {
+    dw_verdict entered = dw_mount_enter(x);
+    if (entered != DW_PASS) return entered;
+  }
   if (r->upgrade) query.websocket = dw_ws_is_asked(r);
   if (dw_router_match(x->app->router, &query, &r->arena, &x->match) < 0)
+    return dw_exchange_fail(x, 503, "out of memory");
+  if (x->bare && x->match.kind == DW_MATCH_FOUND && dw_mount_redirect(x) < 0)
     return dw_exchange_fail(x, 503, "out of memory");
   if (x->match.kind == DW_MATCH_FOUND) {
     x->route = dw_rule_data(x->match.rule);
@@ -226,9 +233,9 @@ static void go_to_hooks(dw_exchange *x, dw_stage stage) {
     stage = DW_STAGE_VIEW;
   if (stage == DW_STAGE_AFTER && !has_hooks(x, DW_HOOK_AFTER))
     stage = DW_STAGE_RESPONSE;
-  if (stage == DW_STAGE_RESPONSE && !x->session &&
-      !has_hooks(x, DW_HOOK_RESPONSE))
-    stage = DW_STAGE_FINISHED;
+  while (stage == DW_STAGE_RESPONSE && !x->session &&
+         !has_hooks(x, DW_HOOK_RESPONSE))
+    if (!dw_mount_leave(x)) stage = DW_STAGE_FINISHED;
   if (stage == DW_STAGE_FINISHED &&
       !dw_dispatch_is_heard(x, DW_SIGNAL_FINISHED))
     stage = DW_STAGE_SEND;
@@ -246,8 +253,12 @@ static void move_on(dw_exchange *x, dw_verdict v) {
   case DW_STAGE_REQUEST:
     dw_dispatch_go(x, v == DW_DONE ? DW_STAGE_AFTER_THIS : DW_STAGE_MATCH);
     break;
-  case DW_STAGE_MATCH:
-    go_to_hooks(x, DW_STAGE_STARTED);
+  case DW_STAGE_MATCH: /* done: it has gone to a mounted app */
+    if (v == DW_DONE)
+      dw_dispatch_go(x, has_hooks(x, DW_HOOK_REQUEST) ? DW_STAGE_REQUEST
+                                                      : DW_STAGE_MATCH);
+    else
+      go_to_hooks(x, DW_STAGE_STARTED);
     break;
   case DW_STAGE_STARTED:
     go_to_hooks(x, v == DW_DONE ? DW_STAGE_AFTER_THIS : DW_STAGE_PREPROCESS);
@@ -279,7 +290,7 @@ static void move_on(dw_exchange *x, dw_verdict v) {
     go_to_hooks(x, DW_STAGE_RESPONSE);
     break;
   case DW_STAGE_RESPONSE:
-    go_to_hooks(x, DW_STAGE_FINISHED);
+    go_to_hooks(x, dw_mount_leave(x) ? DW_STAGE_RESPONSE : DW_STAGE_FINISHED);
     break;
   case DW_STAGE_FINISHED:
     dw_dispatch_go(x, DW_STAGE_SEND);

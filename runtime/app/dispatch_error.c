@@ -3,6 +3,7 @@
  * 500, or to the end of what has begun to be sent. The order of lookup is the
  * one of docs/errors.md. */
 #include "app/dispatch.h"
+#include "app/mount.h"
 
 static const char too_long[] = "The request took too long.";
 
@@ -19,12 +20,19 @@ void dw_dispatch_hang_up(dw_exchange *x, bool failed) {
   dw_dispatch_go(x, DW_STAGE_CLOSE_BODY);
 }
 
+/* There will be no answer: what is left is the app's that would have made it.
+ */
+static void give_up(dw_exchange *x) {
+  dw_mount_return(x);
+  dw_dispatch_go(x, DW_STAGE_CLOSE_BODY);
+}
+
 /* The default page goes to the stage that x is in by now. */
 static void answer_error(dw_exchange *x) {
   if (dw_dispatch_is_switched(x))
     dw_dispatch_hang_up(x, true);
   else if (dw_answer_error(x) < 0)
-    dw_dispatch_go(x, DW_STAGE_CLOSE_BODY);
+    give_up(x);
 }
 
 /* What no handler dealt with: the log has it, and the handler for 500 answers,
@@ -35,7 +43,7 @@ static void answer_unhandled(dw_exchange *x) {
     if (dw_dispatch_is_switched(x))
       dw_dispatch_hang_up(x, true);
     else
-      dw_dispatch_go(x, DW_STAGE_CLOSE_BODY);
+      give_up(x);
     return;
   }
   dw_exchange_log(x, "Exception on");
@@ -65,7 +73,7 @@ void dw_dispatch_cancelled(dw_exchange *x) {
   if (x->error.cls != &dw_error_cancelled)
     x->error = (dw_error){.cls = &dw_error_cancelled};
   keep_unhandled(x);
-  dw_dispatch_go(x, DW_STAGE_CLOSE_BODY);
+  give_up(x);
 }
 
 static bool is_overdue(const dw_exchange *x) {

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "app/mount.h"
 #include "app/server.h"
 #include "base/error.h"
 
@@ -13,7 +14,7 @@ void dw_exchange_request(dw_transaction *t) {
   dw_server *s = t->connection->http->data;
   x->server = s;
   x->app = s->app;
-  x->app->frozen = true;
+  if (!x->app->frozen) dw_app_freeze(x->app);
   x->observer = t->connection->data;
   x->scope = x->app->scope;
   x->max_content_length = x->app->limits.max_content_length;
@@ -123,8 +124,9 @@ void dw_exchange_unlimit_time(dw_exchange *x) {
 
 void dw_exchange_log(dw_exchange *x, const char *what) {
   dw_slice method = dw_method_name(x->http.request.method);
+  dw_slice asked = dw_mount_whole_path(x);
   char where[512];
-  snprintf(where, sizeof where, "%s %.*s [%.*s]", what, DW_FMT(x->path),
+  snprintf(where, sizeof where, "%s %.*s [%.*s]", what, DW_FMT(asked),
            DW_FMT(method));
   if (x->script && x->error.script) {
     x->server->runner->log_error(x, where);
@@ -167,7 +169,8 @@ static void log_access(dw_exchange *x) {
   snprintf(status, sizeof status, "%d", x->http.status);
   snprintf(size, sizeof size, "%llu", (unsigned long long)x->http.sent);
   snprintf(seconds, sizeof seconds, "%.6f", took);
-  snprintf(path, sizeof path, "%.*s", DW_FMT(r->raw_path));
+  dw_slice asked = dw_mount_whole_raw_path(x);
+  snprintf(path, sizeof path, "%.*s", DW_FMT(asked));
   snprintf(text, sizeof text, "%.*s %s %s %sB %.1fms", DW_FMT(method), path,
            x->http.status ? status : "-", size, took * 1e3);
   char name[24];

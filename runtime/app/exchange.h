@@ -46,6 +46,9 @@ typedef struct dw_error {
   bool script;               /* the script holds its value */
 } dw_error;
 
+/* One of the apps that a request has come through: see mount.h. */
+typedef struct dw_level dw_level;
+
 /* Watches a connection from in-process: see client.h. It is set as the
  * connection's data and lives as long as that. ended_cb is called once for each
  * exchange, after teardown, while the exchange still exists; closed_cb after the
@@ -68,6 +71,7 @@ struct dewar_exchange {
   dw_match match;
   const dw_route *route; /* of match.rule; NULL without one */
   dw_scope *scope;       /* the route's, else the app's */
+  dw_level *level;       /* in mounted apps; NULL: in none */
   dw_response *response; /* &plain, or one the script holds */
   dw_response plain;
   dw_error error;        /* being handled */
@@ -87,6 +91,7 @@ struct dewar_exchange {
   bool websocket;        /* it asks for one, and its rule is for that */
   bool failed_after;     /* an after hook has failed: later ones are logged */
   bool session;          /* it has been opened and isn't saved yet */
+  bool bare;             /* asks for a mount without its slash */
   bool propagated;       /* the observer gets the error, nothing is sent */
   bool has_whole;        /* of a range that can't be satisfied: */
   uint64_t whole;        /* the length of it all, which a 416 tells */
@@ -133,6 +138,8 @@ typedef struct dw_runner {
   void (*uncancel)(dw_exchange *x);
   /* From now on no cancellation is noticed. */
   void (*shield)(dw_exchange *x);
+  /* The request is another app's now, x->app: see mount.h. */
+  void (*moved)(dw_exchange *x);
   /* For an unhandled error: its description for the default page (in the arena)
    * and its headers into the response. */
   void (*describe)(dw_exchange *x, dw_slice *description,

@@ -206,6 +206,8 @@ dw_slice dw_rule_text(const dw_rule *rule) { return rule->text; }
 dw_slice dw_rule_endpoint(const dw_rule *rule) { return rule->endpoint; }
 dw_slice dw_rule_host(const dw_rule *rule) { return rule->shown_host; }
 uint64_t dw_rule_methods(const dw_rule *rule) { return rule->methods; }
+bool dw_rule_is_build_only(const dw_rule *rule) { return rule->build_only; }
+
 void *dw_rule_data(const dw_rule *rule) { return rule->data; }
 
 size_t dw_rule_values(const dw_rule *rule, size_t *passed) {

@@ -107,6 +107,7 @@ dw_slice dw_rule_text(const dw_rule *rule);
 dw_slice dw_rule_endpoint(const dw_rule *rule);
 dw_slice dw_rule_host(const dw_rule *rule); /* pattern, "" where any */
 uint64_t dw_rule_methods(const dw_rule *rule);
+bool dw_rule_is_build_only(const dw_rule *rule);
 void *dw_rule_data(const dw_rule *rule);
 /* How many values a match of this rule has: variables in the order of the
  * rule, then values that only defaults give, by name, then host variables.

@@ -123,6 +123,27 @@ describe("an app's file", function()
     assert.are.equal("/things/<int:id>", lines[3]:sub(rule))
   end)
 
+  it("has the routes of mounted apps listed, where they are, with the apps' names", function()
+    local _, out = routes(file("app.lua", [[
+      local dewar = require "dewar"
+      local app, admin, deep = dewar.app(), dewar.app { name = "admin" }, dewar.app { name = "deep" }
+      app:get("/", { endpoint = "home" }, print)
+      admin:get("/", { endpoint = "home" }, print)
+      deep:get("/<int:id>", { endpoint = "item" }, print)
+      admin:mount("/deep/", deep)
+      app:mount("/admin", admin)
+      return app
+    ]]))
+    local lines = {}
+    for line in out:gmatch "[^\n]+" do lines[#lines + 1] = line:gsub("%s+", " ") end
+    assert.are.same({
+      "Endpoint Methods Rule App",
+      "home GET, HEAD, OPTIONS /",
+      "home GET, HEAD, OPTIONS /admin/ admin",
+      "item GET, HEAD, OPTIONS /admin/deep/<int:id> deep",
+    }, lines)
+  end)
+
   it("has the hosts of its routes listed where there are some", function()
     local _, out = routes(file("app.lua", [[
       local app = require "dewar".app()

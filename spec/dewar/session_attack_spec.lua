@@ -174,9 +174,11 @@ describe("a session's cookie", function()
     end
   end)
 
-  it("is the first one of its name", function()
+  it("is the first one of its name that is its own", function()
     local res = client:get("/", { headers = { Cookie = "session=evil; session=" .. good } })
     assert.are.equal("seen", res.body)
+    assert.are.same({ user = "ada" }, seen)
+    client:get("/", { headers = { Cookie = ("session=evil; "):rep(8) .. "session=" .. good } })
     assert.are.same({}, seen)
     client:get("/", { headers = { Cookie = "sessions=evil; session=" .. good .. "; session=evil" } })
     assert.are.same({ user = "ada" }, seen)

@@ -3,6 +3,7 @@
 
 local core = require "dewar.core"
 local env = require "dewar.cli.env"
+local mount = require "dewar.mount"
 local inspect = require "dewar.cli.inspect"
 local options = require "dewar.options"
 local serve = require "dewar.serve"
@@ -121,6 +122,12 @@ function M.load(path)
     app == nil and "nil" or "a " .. type(app))
 end
 
+--- Makes an app, and those mounted in it, say all that they know.
+---@param app dewar.App
+function M.set_debug(app)
+  for _, one in ipairs(mount.all(app)) do one.config.DEBUG = true end
+end
+
 --- Sets the environment and the app's folder up, and loads it. nil: it was told
 --- what is wrong, which is also returned.
 ---@param path string
@@ -131,7 +138,7 @@ function M.open(path, opts)
   local app
   if not problem then app, problem = M.load(path) end
   if problem then M.complain(problem) end
-  if app and M.debug() then app.config.DEBUG = true end
+  if app and M.debug() then M.set_debug(app) end
   return app, problem
 end
 

@@ -1,6 +1,7 @@
 --- `dewar routes`: the routes of an app.
 
 local apps = require "dewar.cli.app"
+local mount = require "dewar.mount"
 
 local M = {
   needs_app = true,
@@ -10,7 +11,8 @@ Usage: dewar routes [APP]
 
 Lists the routes of the app that the Lua file APP returns, in the order in which
 they were added: the endpoint, which is what url_for takes, the methods, the
-rule, and the host where it is of one only.
+rule, and the host where it is of one only. Behind those of an app come those of
+the apps that are mounted in it, with the name of the app.
 
   --env-file PATH  read variables from this file, too
   --no-env         read no .env and no .dewarenv
@@ -40,28 +42,36 @@ local function aligned(rows)
   return table.concat(lines, "\n")
 end
 
+--- Without a column that says nothing.
+local function drop_empty(rows, column)
+  for i = 2, #rows do
+    if rows[i][column] ~= "" then return end
+  end
+  for _, row in ipairs(rows) do table.remove(row, column) end
+end
+
 ---@param path string
 ---@param args table
 ---@return integer code
 function M.main(path, args)
   local app = apps.open(path, args.env)
   if not app then return 1 end
-  local rows = { { "Endpoint", "Methods", "Rule", "Host" } }
-  for _, rule in ipairs(app._core:rules()) do
+  local rows = { { "Endpoint", "Methods", "Rule", "Host", "App" } }
+  for _, rule in ipairs(mount.rules(app)) do
     rows[#rows + 1] = {
       rule.endpoint or "",
       rule.websocket and "WebSocket" or table.concat(rule.methods, ", "),
       rule.rule,
-      rule.host or "",
+      rule.host ~= "" and rule.host or rule.hosts and table.concat(rule.hosts, ", ") or "",
+      rule.app ~= app and rule.app.name or "",
     }
   end
   if #rows == 1 then
     print(path .. " has no routes")
     return 0
   end
-  local hosts = false
-  for i = 2, #rows do hosts = hosts or rows[i][4] ~= "" end
-  if not hosts then rows[1][4] = "" end
+  drop_empty(rows, 5)
+  drop_empty(rows, 4)
   print(aligned(rows))
   return 0
 end

@@ -114,7 +114,7 @@ local function work(path, args, system, mode, socket)
     app, problem = apps.open(path, args.env)
   end
   if not app and not reloads then return 1 end
-  if app and args.debug then app.config.DEBUG = true end
+  if app and args.debug then apps.set_debug(app) end
   if app and reloads then reload.loaded(system, app) end
   local function ready() system.tell "ready" end
   local ok, served
@@ -131,7 +131,7 @@ end
 local function serve_alone(path, args, where)
   local app = apps.open(path, args.env)
   if not app then return 1 end
-  if args.debug then app.config.DEBUG = true end
+  if args.debug then apps.set_debug(app) end
   local ok, served = pcall(serve.serve, app, where, path)
   if ok then return served and 0 or 1 end
   tell(served)

@@ -59,7 +59,7 @@ local function describe(rule)
 end
 
 --- The routes of an app: the nearest to the path, and all in their order.
----@param rules table[] of app.url_map.rules()
+---@param rules table[] with `rule` and `methods`
 ---@param path string
 ---@return table[] near, table[] all
 function M.nearest(rules, path)
