@@ -315,6 +315,15 @@ static void add_report(lua_State *L, dw_exchange *x) {
   lua_pop(L, 3);
 }
 
+/* Who catches an error of memory and raises another puts words before it. */
+static bool tells_of_memory(lua_State *L, int index) {
+  static const char words[] = "not enough memory";
+  size_t len, n = sizeof words - 1;
+  if (lua_type(L, index) != LUA_TSTRING) return false;
+  const char *text = lua_tolstring(L, index, &len);
+  return len >= n && memcmp(text + len - n, words, n) == 0;
+}
+
 /* Looks at what was raised: the class and status of an error, or a response. */
 static int classify_main(lua_State *L) {
   dw_exchange *x = lua_touserdata(L, 1);
@@ -329,9 +338,7 @@ static int classify_main(lua_State *L) {
   int status;
   const dw_error_class *cls = dw_errors_class(L, t->script, -1, &status);
   x->error = (dw_error){.cls = cls, .status = status, .script = true};
-  if (lua_type(L, -1) == LUA_TSTRING &&
-      strcmp(lua_tostring(L, -1), "not enough memory") == 0)
-    out_of_memory(x);
+  if (tells_of_memory(L, -1)) out_of_memory(x);
   if (t->context.app->debug && cls != &dw_error_cancelled) add_report(L, x);
   return 0;
 }
@@ -339,10 +346,12 @@ static int classify_main(lua_State *L) {
 static dw_verdict verdict_of(dw_exchange *x, dw_run run) {
   if (run == DW_RUN_WAITING) return DW_PENDING;
   if (run == DW_RUN_DONE) return (dw_verdict)x->called;
-  /* Without memory even to look at it, it is a plain error. */
-  x->error = (dw_error){.cls = &dw_error_base, .script = true};
   x->called = DW_FAILED;
-  if (dw_task_run(x->script, classify_main, x) != DW_RUN_DONE) return DW_FAILED;
+  if (dw_task_run(x->script, classify_main, x) != DW_RUN_DONE) {
+    /* There was no memory even to look at it. */
+    dw_exchange_fail(x, 503, "out of memory");
+    out_of_memory(x);
+  }
   return (dw_verdict)x->called;
 }
 

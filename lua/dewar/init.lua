@@ -259,7 +259,7 @@ function dewar.required(values, name, convert)
   if value == nil then core.abort(400, ("The field '%s' is missing."):format(name)) end
   if convert == nil then return value end
   local ok, converted = pcall(convert, value)
-  if not ok and core.is_cancelled(converted) then error(converted, 0) end
+  if not ok and (core.is_cancelled(converted) or converted == "not enough memory") then error(converted, 0) end
   if not ok or converted == nil then
     core.abort(400, ("The field '%s' has a value that doesn't fit."):format(name))
   end

@@ -89,6 +89,7 @@ end
 ---@return table?
 function M.decode(text)
   local ok, value = pcall(json.decode, text, { max_depth = JSON_DEPTH_MAX })
+  if not ok and value == "not enough memory" then error(value, 0) end -- nothing is wrong with the text
   if not ok or type(value) ~= "table" then return nil end
   local box = reveal { value }
   local root = box[1]

@@ -101,20 +101,23 @@ static void route_error(dw_exchange *x) {
   }
 }
 
-/* Time ran out where an answer was made or finished: no handler is asked. */
-static void out_of_time(dw_exchange *x) {
-  if (x->script) dw_dispatch_runner(x)->uncancel(x);
-  dw_exchange_fail(x, 503, too_long);
+/* Time or memory ran out where an answer was made or finished: that is a 503,
+ * and no handler is asked. */
+static bool ran_out(dw_exchange *x) {
+  bool overdue = is_overdue(x);
+  if (!overdue && (x->error.status != 503 || x->error.script)) return false;
+  if (overdue) {
+    if (x->script) dw_dispatch_runner(x)->uncancel(x);
+    dw_exchange_fail(x, 503, too_long);
+  }
   x->stage = x->after;
   answer_error(x);
+  return true;
 }
 
 /* A handler for errors failed itself. */
 static void handler_failed(dw_exchange *x) {
-  if (is_overdue(x)) {
-    out_of_time(x);
-    return;
-  }
+  if (ran_out(x)) return;
   if (x->stage == DW_STAGE_ERROR) {
     server_error(x);
     return;
@@ -136,10 +139,7 @@ static void after_failed(dw_exchange *x) {
   }
   x->failed_after = true;
   x->after = last ? DW_STAGE_SEND : x->stage;
-  if (is_overdue(x))
-    out_of_time(x);
-  else
-    server_error(x);
+  if (!ran_out(x)) server_error(x);
 }
 
 static void stream_failed(dw_exchange *x) {

@@ -127,6 +127,29 @@ describe("MEMORY_LIMIT", function()
     client:close()
   end)
 
+  it("answers 503 where a hook or an error handler wants too much", function()
+    collectgarbage()
+    local app, client = limited { MEMORY_LIMIT = held() + 8 * 1024 * 1024 }
+    local passed, torn = 0, {}
+    local function much() return ("x"):rep(16 * 1024 * 1024) end
+    app:get("/after", function()
+      dewar.after_this_request(much)
+      return "never"
+    end)
+    app:get("/error", function() error "broken" end)
+    app:errorhandler(dewar.Error, much)
+    app:after_request(function(_, res)
+      passed = passed + 1
+      return res
+    end)
+    app:teardown_request(function(_, err) torn[#torn + 1] = tostring(err) end)
+    assert.are.equal(503, client:get("/after").status)
+    assert.are.equal(503, client:get("/error").status)
+    assert.are.equal(2, passed)
+    assert.are.same({ "nil", "nil" }, torn)
+    client:close()
+  end)
+
   it("goes on once what was held is free", function()
     collectgarbage()
     local app, client = limited { MEMORY_LIMIT = held() + 8 * 1024 * 1024 }
