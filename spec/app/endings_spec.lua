@@ -3,10 +3,12 @@
 -- is what it should be.
 
 local cqueues = require "cqueues"
+local clean = require "spec.support.clean"
 local dewar = require "dewar"
 local http = require "spec.support.http"
 local process = require "spec.support.process"
 local tcp = require "spec.support.tcp"
+local frames = require "spec.support.websocket"
 
 local APP = [[
 local core = require "dewar.core"
@@ -111,6 +113,11 @@ if require("dewar.core").websocket_codec then
     ws:accept()
     at "accepted"
     for _ in ws:messages() do end
+  end)
+  app:websocket("/ws-deaf", function(ws)
+    ws:accept()
+    at "accepted"
+    dewar.sleep(1000)
   end)
   app:websocket("/ws-ends", function(ws) ws:send "bye" end)
   app:websocket("/ws-breaks", function(ws)
@@ -411,10 +418,13 @@ describe("a server that stops", function()
     return list
   end
 
+  --- The frames behind an answer.
+  local function goodbye(text) return (frames.frames(select(2, frames.answer(text)))) end
+
   local function stop(timeout, signals, path)
     server, close = serve(timeout)
     local conn <close> = assert(tcp.connect(server.url))
-    conn:send(http.get(path))
+    conn:send(path:find "^/ws" and websocket(path) or http.get(path))
     process.eventually("the request", function()
       local state = dewar.json.decode((process.get(server.url .. "/state")))
       return #state.log > 0
@@ -445,4 +455,106 @@ describe("a server that stops", function()
     assert.is_false(http.answers(text)[1].whole)
     assert.are.same({ "cancelled" }, torn_down())
   end)
+
+  if require("dewar.core").websocket_codec then
+    it("says goodbye to websockets, whose views end by themselves", function()
+      local code, text = stop("60", { "TERM" }, "/ws")
+      assert.are.equal(0, code, server:err())
+      assert.are.same({ "close 1001" }, goodbye(text))
+      assert.are.same({ "nil" }, torn_down())
+    end)
+
+    it("cancels the views of websockets that hear nothing, when time is over", function()
+      local code, text = stop("0.2", { "TERM" }, "/ws-deaf")
+      assert.are.equal(0, code, server:err())
+      assert.are.same({ "close 1001" }, goodbye(text))
+      assert.are.same({ "cancelled" }, torn_down())
+    end)
+  end
+end)
+
+-- --- Too little memory --------------------------------------------------------------
+
+--- Requests while Lua may take `room` bytes more than it holds, for more and more
+--- of them, so that another allocation fails each time.
+describe("a request without memory", function()
+  local ROOM = { from = 4096, to = 16384, step = 128 }
+  local app, client, began, torn, sink
+
+  --- The answer, or an empty one; within so many bytes.
+  local function ask(bytes, room)
+    local conn = client:connect()
+    collectgarbage()
+    collectgarbage()
+    if room then app.config.MEMORY_LIMIT = (collectgarbage "count" * 1024 // 1 | 0) + room end
+    local ok, text = pcall(function()
+      conn:send(bytes)
+      return (conn:receive())
+    end)
+    app.config.MEMORY_LIMIT = nil
+    conn:close()
+    return ok and http.answers(text)[1] or {}
+  end
+
+  setup(function()
+    sink = dewar.log.sink
+    dewar.log.sink = function() end
+    app = dewar.app { config = { ACCESS_LOG = false, SECRET_KEY = "key" } }
+    began, torn = 0, 0
+    app:use { request = function() began = began + 1 end }
+    app:teardown_request(function() torn = torn + 1 end)
+    app:get("/json", function()
+      local list = {}
+      for i = 1, 50 do list[i] = { i = i } end
+      return list
+    end)
+    app:get("/generator", function()
+      return coroutine.wrap(function()
+        for i = 1, 9 do
+          coroutine.yield(("x"):rep(i * 100))
+          dewar.yield()
+        end
+      end)
+    end)
+    app:get("/gather", function()
+      local parts = dewar.gather { function() return ("a"):rep(2000) end, function() return ("b"):rep(3000) end }
+      return table.concat(parts)
+    end)
+    app:get("/session", function(req)
+      req.session.text = ("x"):rep(1500)
+      return "kept"
+    end)
+    app:post("/form", function(req) return req.form.a end)
+    client = app:test_client()
+  end)
+  teardown(function()
+    client:close()
+    dewar.log.sink = sink
+  end)
+
+  for _, bytes in ipairs {
+    http.get "/json", http.get "/generator", http.get "/gather", http.get "/session",
+    http.post("/form", "a=" .. ("b"):rep(4000), "Content-Type: application/x-www-form-urlencoded"),
+  } do
+    local path = bytes:match "^%a+ (%S+)"
+    it("is refused or cut and torn down once, wherever it fails: " .. path, function()
+      local whole = ask(bytes)
+      assert.are.equal(200, whole.status)
+      local before = clean.counts()
+      local refused = 0
+      for room = ROOM.from, ROOM.to, ROOM.step do
+        local answer = ask(bytes, room)
+        if answer.status == 200 and answer.whole then
+          assert.are.equal(whole.body, answer.body)
+        else
+          refused = refused + 1
+          assert.is_true(answer.status == 503 or not answer.whole, ("%s with %d bytes"):format(answer.status, room))
+        end
+        assert.are.equal(began, torn, room .. " bytes")
+      end
+      assert.is_true(refused > 0)
+      assert.are.equal(200, ask(bytes).status)
+      assert.is_nil(clean.left(before))
+    end)
+  end
 end)
