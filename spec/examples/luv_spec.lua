@@ -7,32 +7,37 @@ local process = require "spec.support.process"
 
 clean.watch(before_each, after_each)
 
+local function open_handles()
+  local open = 0
+  uv.walk(function() open = open + 1 end)
+  return open
+end
+
 describe("the luv example", function()
-  local app, client
+  local folder, client
 
   before_each(function()
-    app = example.load "luv/app.lua"
+    local app = example.load "luv/app.lua"
+    folder = process.folder()
+    app.config.WATCHED = folder
     client = app:test_client { lifespan = true }
   end)
 
   after_each(function()
     client:close()
-    dewar.sleep(0.01)
-    local open = 0
-    uv.walk(function() open = open + 1 end)
-    assert.are.equal(0, open)
+    dewar.timeout(20, function()
+      while open_handles() > 0 do dewar.sleep(0.001) end
+    end)
+    os.execute("rm -r " .. folder)
   end)
 
   it("tells which file has changed", function()
-    local folder = process.folder()
-    app.config.WATCHED = folder
     local changed = dewar.spawn(function() return client:get("/changes"):json().changed end)
     while changed.status ~= "done" do
       process.write(folder .. "/news.txt", "new")
       dewar.sleep(0.01)
     end
     assert.are.equal("news.txt", dewar.await(changed))
-    os.execute("rm -r " .. folder)
   end)
 
   it("stops watching when the client goes away", function()
