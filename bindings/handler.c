@@ -421,7 +421,18 @@ static dw_verdict after_this(dw_exchange *x) {
   return verdict_of(x, dw_task_run(x->script, after_this_main, x));
 }
 
+/* What an event stream waits in may wait for long, and there may be many. */
+static void begin_events(dw_exchange *x) {
+  dw_task *t = x->script;
+  if (x->http.taken > 0 || x->drain_data) return;
+  dw_slot_push(t->co, x, DW_SLOT_BODY);
+  bool events = dw_sse_test(t->co, -1);
+  lua_pop(t->co, 1);
+  if (events) dw_task_renew(t);
+}
+
 static dw_verdict next_piece(dw_exchange *x) {
+  begin_events(x);
   return rest(x, verdict_of(x, dw_task_run(x->script, dw_stream_piece, x)));
 }
 

@@ -143,6 +143,9 @@ dw_run dw_task_run(dw_task *t, lua_CFunction fn, void *arg);
  * up until then, for others to use. That run then fails where there is no memory
  * for another coroutine, without an error in the slots. */
 void dw_task_rest(dw_task *t);
+/* Between two runs, if the next one may last: goes on with a new coroutine, whose
+ * stack has not grown, if there is memory for it. Never raises. */
+void dw_task_renew(dw_task *t);
 /* Cancels: dewar.Cancelled is raised at the wait it is in, and at each later
  * one. With timeout, what is raised is the same, but dw_task_timed_out tells
  * the difference. Idempotent; remembered while shielded or not waiting. */

@@ -116,6 +116,23 @@ bool dw_task_rouse(dw_task *t) {
   return false;
 }
 
+static int renew(lua_State *L) {
+  dw_task *t = lua_touserdata(L, 1);
+  lua_State *co = lua_newthread(L);
+  dw_task_rest(t);
+  dw_task_set_slot(L, t, DW_SLOT_THREAD);
+  t->co = co;
+  return 0;
+}
+
+void dw_task_renew(dw_task *t) {
+  lua_State *L = t->script->L;
+  if (!lua_checkstack(L, LUA_MINSTACK)) return;
+  lua_pushcfunction(L, renew);
+  lua_pushlightuserdata(L, t);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
 /* --- The pool --------------------------------------------------------------*/
 
 void dw_waiter_init(dw_waiter *w) {
