@@ -82,13 +82,14 @@ static int await_task(lua_State *L, dw_script *s, dw_task *other,
   return dw_wait(L, wake, seconds, task_ended, base);
 }
 
-/* timeout(seconds, await, awaitable) */
+/* limit("await", seconds, await, awaitable) */
 static int await_in_time(lua_State *L, dw_script *s, double seconds, int base) {
-  dw_script_push(L, s, dw_timeout);
+  dw_script_push(L, s, dw_limit);
+  lua_pushliteral(L, "await");
   lua_pushnumber(L, seconds);
   dw_script_push(L, s, dw_await_function);
   lua_pushvalue(L, base);
-  lua_callk(L, 3, LUA_MULTRET, base, called);
+  lua_callk(L, 4, LUA_MULTRET, base, called);
   return dw_await_end(L, base);
 }
 

@@ -148,6 +148,8 @@ static int attempt_gc(lua_State *L) {
   return 0;
 }
 
+static void describe(lua_State *L) { lua_pushvalue(L, 5); }
+
 static const char ATTEMPT_TYPE[] = "dewar.connect";
 
 /* connect(address, port or -1 for a path, nodelay, seconds, what) */
@@ -165,6 +167,7 @@ static int net_connect(lua_State *L) {
   set_address(L, a, text, port);
   a->wake = dw_wait_begin(L, s, let_go, a);
   dw_wait_name(a->wake, "connect");
+  dw_wait_describe(a->wake, describe);
   int code = start(a, s->loop, lua_toboolean(L, 3));
   if (code < 0) {
     dw_wait_abandon(a->wake);

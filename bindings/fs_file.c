@@ -24,6 +24,8 @@ typedef struct descriptor {
   dw_allocator *alloc;
   int fd; /* -1: closed, or not open yet */
   unsigned refs;
+  size_t size; /* of all this */
+  char path[]; /* for messages */
 } descriptor;
 
 struct file {
@@ -33,7 +35,7 @@ struct file {
 static void unref(descriptor *d) {
   if (!d || --d->refs > 0) return;
   if (d->fd >= 0) close(d->fd);
-  dw_free(d->alloc, d, sizeof *d);
+  dw_free(d->alloc, d, d->size);
 }
 
 static void close_cb(dw_handle *h) {
@@ -58,13 +60,13 @@ typedef struct file_call {
   bool shared; /* others use the descriptor */
   int64_t at;  /* -1: where the system is */
   size_t len;
-  char bytes[]; /* the path, what is read, or what is to be written */
+  char bytes[]; /* what is read, or what is to be written */
 } file_call;
 
 static file_call *of(dw_offload *o) { return DW_CONTAINER(o, file_call, base); }
 
 static int open_file(file_call *c) {
-  int code = uv_fs_open(NULL, &c->req, c->bytes, c->flags, c->mode, NULL);
+  int code = uv_fs_open(NULL, &c->req, c->d->path, c->flags, c->mode, NULL);
   if (code < 0) return code;
   c->d->fd = code;
   uv_fs_req_cleanup(&c->req);
@@ -164,10 +166,7 @@ static int push(lua_State *L, dw_offload *o) {
 
 static void describe(lua_State *L, const dw_offload *o) {
   const file_call *c = DW_CONTAINER(o, const file_call, base);
-  lua_pushstring(L, names[c->kind]);
-  if (c->kind != OPEN) return;
-  lua_pushfstring(L, " %s", c->bytes);
-  lua_concat(L, 2);
+  lua_pushfstring(L, "%s %s", names[c->kind], c->d->path);
 }
 
 static const dw_offload_type type = {
@@ -214,17 +213,18 @@ static int file_open(lua_State *L) {
   int mode = (int)luaL_optinteger(L, 3, 0666);
   double seconds = dw_opt_seconds(L, 4, "open");
   size_t len = strlen(path) + 1;
-  file_call *c = dw_offload_new(L, s, &type, sizeof *c + len);
-  c->d = dw_zalloc(s->alloc, sizeof *c->d);
+  file_call *c = dw_offload_new(L, s, &type, sizeof *c);
+  c->d = dw_zalloc(s->alloc, sizeof *c->d + len);
   if (!c->d) return dw_errors_raise_code(L, s, DW_ENOMEM, "open");
   dw_list_init(&c->d->handle.node);
   c->d->alloc = s->alloc;
   c->d->fd = -1;
   c->d->refs = 1;
+  c->d->size = sizeof *c->d + len;
+  memcpy(c->d->path, path, len);
   c->kind = OPEN;
   c->flags = flags;
   c->mode = mode;
-  memcpy(c->bytes, path, len);
   return dw_offload_start(L, s, &c->base, seconds);
 }
 

@@ -140,6 +140,7 @@ static int conclude(lua_State *L, dw_script *s, body_end end) {
   dw_task_scope *sc = g->box.scope;
   bool fired = sc && sc->fired, timed = sc && sc->timed;
   bool noticed = (sc && sc->delivered) || g->cut;
+  double seconds = sc ? sc->seconds : 0;
   if (sc) dw_scope_close(sc);
   luaL_checkstack(L, 8, NULL);
   lua_rawgetp(L, LUA_REGISTRYINDEX, g);
@@ -153,7 +154,7 @@ static int conclude(lua_State *L, dw_script *s, body_end end) {
   lua_pop(L, 1);
   if (end == RAISED || (end == WAS_CANCELLED && !fired)) return rethrow(L, s);
   if (timed && noticed)
-    return dw_errors_raise(L, s, &dw_error_timeout, "out of time");
+    return dw_raise_late(L, s, "dewar.scope", seconds, NULL);
   return end == RETURNED ? lua_gettop(L) - HANDLER : 0;
 }
 
@@ -225,7 +226,7 @@ static int scope(lua_State *L) {
   dw_check_callable(L, 1, "scope");
   dw_wait_check(L, s);
   group *g = push_group(L, s);
-  if (seconds >= 0) dw_start_seconds(s->loop, &g->box.scope->timer, seconds);
+  if (seconds >= 0) dw_scope_limit(g->box.scope, seconds);
   lua_pushvalue(L, GROUP);
   lua_insert(L, OUTCOME + 1); /* the first argument */
   int nargs = lua_gettop(L) - OUTCOME;

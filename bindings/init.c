@@ -43,6 +43,9 @@ static void open_json(lua_State *L) {
 
 /* Each part adds to the table on top. */
 static void open_parts(lua_State *L, dw_script *s) {
+  static const luaL_Reg functions[] = {{"own_files", dw_own_files},
+                                       {NULL, NULL}};
+  dw_script_register(L, s, functions);
   dw_tasks_open(L, s);
   dw_errors_open(L, s);
   dw_task_functions(L, s);

@@ -81,12 +81,18 @@ static int finish(lua_State *L, int status, lua_KContext ctx) {
   return dw_errors_raise_code(L, dw_script_of(L), code, lua_tostring(L, -1));
 }
 
+/* It is on top, since the call may be over by then. */
+static void describe(lua_State *L) { lua_pushvalue(L, -1); }
+
 int dw_offload_start(lua_State *L, dw_script *s, dw_offload *o,
                      double seconds) {
+  int at = lua_gettop(L);
+  if (seconds >= 0) o->type->describe(L, o);
   o->wake = dw_wait_begin(L, s, let_go, o->box);
   dw_wait_name(o->wake, o->type->name);
+  if (seconds >= 0) dw_wait_describe(o->wake, describe);
   dw_work_start(s->loop, &o->work, run_cb, done_cb);
-  return dw_wait(L, o->wake, seconds, finish, lua_gettop(L));
+  return dw_wait(L, o->wake, seconds, finish, at);
 }
 
 void dw_offload_open(lua_State *L, dw_script *s) {

@@ -238,12 +238,18 @@ static int ended_k(lua_State *L, int status, lua_KContext ctx) {
   return 2;
 }
 
+static void describe_wait(lua_State *L) {
+  const process *p = lua_touserdata(L, 1);
+  lua_pushfstring(L, "wait for process %d", p->pid);
+}
+
 static int process_wait(lua_State *L) {
   process *p = check(L);
   double seconds = dw_opt_seconds(L, 2, "wait");
   if (!p->child) return ended_k(L, LUA_OK, 0);
   dw_wake wake = dw_wait_begin(L, dw_script_of(L), NULL, NULL);
   dw_wait_name(wake, "process");
+  dw_wait_describe(wake, describe_wait);
   dw_waiter_join(&p->waiters, wake);
   return dw_wait(L, wake, seconds, ended_k, 0);
 }

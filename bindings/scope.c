@@ -59,8 +59,17 @@ void dw_scope_fire(dw_task_scope *sc) {
 
 static void timer_cb(dw_timer *timer) {
   dw_task_scope *sc = timer->data;
-  if (!sc->fired) sc->timed = true;
+  dw_task *t = sc->task;
+  if (!sc->fired) {
+    sc->timed = true;
+    sc->during = t->wait == DW_WAIT_SUSPENDED ? t->waits_for : NULL;
+  }
   dw_scope_fire(sc);
+}
+
+void dw_scope_limit(dw_task_scope *sc, double seconds) {
+  sc->seconds = seconds;
+  dw_start_seconds(sc->task->script->loop, &sc->timer, seconds);
 }
 
 void dw_scope_close(dw_task_scope *sc) {
@@ -94,11 +103,11 @@ dw_task_scope *dw_scope_open(lua_State *L, dw_script *s, dw_scope_box *box,
   return sc;
 }
 
-/* Puts a new scope's box at 1 and the message handler at 2, below the function
- * and its arguments. */
+/* Puts a new scope's box, which has a user value for its name, at 1 and the
+ * message handler at 2, below the function and its arguments. */
 static dw_task_scope *open_scope(lua_State *L, dw_script *s, bool shield) {
   luaL_checkstack(L, 4, NULL);
-  dw_scope_box *b = lua_newuserdatauv(L, sizeof(*b), 0);
+  dw_scope_box *b = lua_newuserdatauv(L, sizeof(*b), 1);
   b->scope = NULL;
   luaL_setmetatable(L, BOX_TYPE);
   dw_task_scope *sc = dw_scope_open(L, s, b, shield);
@@ -128,6 +137,8 @@ static int timeout_end(lua_State *L, int status, lua_KContext ctx) {
   dw_task *t = dw_task_here(s);
   bool returned = status == LUA_OK || status == LUA_YIELD;
   bool fired = sc && sc->fired, delivered = sc && sc->delivered;
+  double seconds = sc ? sc->seconds : 0;
+  const char *during = sc ? sc->during : NULL;
   if (sc) dw_scope_close(sc);
   luaL_checkstack(L, 8, NULL);
   if (!s->tasks) return returned ? lua_gettop(L) - 2 : lua_error(L);
@@ -135,20 +146,37 @@ static int timeout_end(lua_State *L, int status, lua_KContext ctx) {
   if (!returned && !(fired && dw_is_cancelled(L, s, -1)))
     return dw_rethrow(L, s);
   if (dw_task_interrupted(t)) return dw_raise_cancelled(L, t);
-  return dw_errors_raise(L, s, &dw_error_timeout, "out of time");
+  if (lua_getiuservalue(L, 1, 1) == LUA_TSTRING)
+    return dw_raise_late(L, s, lua_tostring(L, -1), seconds, NULL);
+  return dw_raise_late(L, s, "the function of dewar.timeout", seconds, during);
 }
 
-/* timeout(seconds, fn, ...) */
-int dw_timeout(lua_State *L) {
+/* name or nil, seconds, fn, ... */
+static int run_limited(lua_State *L, const char *what) {
   dw_script *s = dw_script_of(L);
-  double seconds = dw_check_seconds(L, 1, "timeout");
-  dw_check_callable(L, 2, "timeout");
+  double seconds = dw_check_seconds(L, 2, what);
+  dw_check_callable(L, 3, what);
   if (!s->tasks) dw_wait_check(L, s);
-  lua_remove(L, 1);
+  lua_remove(L, 2);
+  lua_rotate(L, 1, -1);
+  int name = lua_gettop(L);
   dw_task_scope *sc = open_scope(L, s, false);
-  dw_start_seconds(s->loop, &sc->timer, seconds);
+  lua_pushvalue(L, name + 2);
+  lua_setiuservalue(L, 1, 1);
+  lua_remove(L, name + 2);
+  dw_scope_limit(sc, seconds);
   int status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, 0, timeout_end);
   return timeout_end(L, status, 0);
+}
+
+int dw_limit(lua_State *L) { return run_limited(L, luaL_checkstring(L, 1)); }
+
+/* timeout(seconds, fn, ...) */
+static int timeout(lua_State *L) {
+  luaL_checkstack(L, 2, NULL);
+  lua_pushnil(L);
+  lua_insert(L, 1);
+  return run_limited(L, "timeout");
 }
 
 /* --- shield ----------------------------------------------------------------*/
@@ -177,8 +205,10 @@ static int shield(lua_State *L) {
 
 static const luaL_Reg metamethods[] = {{"__gc", box_gc}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {
-    {"timeout", dw_timeout}, {"shield", shield}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"limit", dw_limit},
+                                     {"timeout", timeout},
+                                     {"shield", shield},
+                                     {NULL, NULL}};
 
 void dw_scope_open_types(lua_State *L, dw_script *s) {
   dw_script_type(L, s, BOX_TYPE, NULL, metamethods);

@@ -95,17 +95,39 @@ void dw_type_set(lua_State *L, const char *name) {
 
 /* --- Misuse ----------------------------------------------------------------*/
 
-/* Pushes "file:line: " of the innermost Lua function, or "". */
-static void push_where(lua_State *L) {
+int dw_own_files(lua_State *L) {
+  static const char last[] = "init.lua";
+  dw_script *s = dw_script_of(L);
   lua_Debug ar;
+  if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "S", &ar)) return 0;
+  size_t len = strlen(ar.source), tail = sizeof last - 1;
+  if (len <= tail || strcmp(ar.source + len - tail, last) != 0) return 0;
+  if (len - tail >= sizeof s->own) return 0;
+  memcpy(s->own, ar.source, len - tail);
+  s->own[len - tail] = '\0';
+  return 0;
+}
+
+bool dw_is_own(const dw_script *s, const lua_Debug *ar) {
+  return s && *s->own && strncmp(ar->source, s->own, strlen(s->own)) == 0;
+}
+
+/* Pushes "file:line: " of the innermost Lua function that isn't ours; of the
+ * innermost one where all are; or "". */
+static void push_where(lua_State *L) {
+  const dw_script *s = dw_script_find(L);
+  lua_Debug ar, found = {.currentline = 0};
   for (int level = 1; lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "Sl", &ar);
-    if (ar.currentline > 0) {
-      lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
-      return;
-    }
+    if (ar.currentline <= 0) continue;
+    bool own = dw_is_own(s, &ar);
+    if (!own || found.currentline == 0) found = ar;
+    if (!own) break;
   }
-  lua_pushliteral(L, "");
+  if (found.currentline > 0)
+    lua_pushfstring(L, "%s:%d: ", found.short_src, found.currentline);
+  else
+    lua_pushliteral(L, "");
 }
 
 int dw_misuse(lua_State *L, const char *format, ...) {

@@ -17,6 +17,8 @@ typedef struct dw_script dw_script;
 typedef struct dw_task dw_task;
 typedef struct dw_work_pool dw_work_pool;
 
+enum { DW_OWN_MAX = 512 };
+
 struct dw_script {
   lua_State *L; /* the main thread */
   struct dewar_runtime *runtime;
@@ -42,6 +44,7 @@ struct dw_script {
   int saved;  /* registry: what preload.c has replaced */
   int loaded; /* registry: the Lua app that was loaded */
   int request_type; /* registry: the metatable of requests */
+  char own[DW_OWN_MAX]; /* what the chunks of our Lua files begin with, or "" */
   bool owns_lua;
   bool closing;
   bool ending_lua; /* the state is being closed by somebody else */
@@ -78,8 +81,12 @@ void *dw_type_check(lua_State *L, int index, const char *name);
 /* Makes the userdata on top one of the type. */
 void dw_type_set(lua_State *L, const char *name);
 
+/* own_files(), called by dewar/init.lua: where Dewar's own Lua files are. */
+int dw_own_files(lua_State *L);
+/* Whether a call, of which "S" is known, is one of a function in these. */
+bool dw_is_own(const dw_script *s, const lua_Debug *ar);
 /* Raises at the line of Lua that called the misused function, the first one on
- * the way out (a pcall in between is passed over). */
+ * the way out (a pcall in between is passed over) that is not Dewar's own. */
 int dw_misuse(lua_State *L, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* For an option table: raises on a key that is not in the NULL-ended list,

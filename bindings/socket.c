@@ -88,6 +88,38 @@ void dw_socket_take(dw_script *s, dw_socket *k, dw_stream *stream) {
   dw_handle_open(s, &k->handle, close_cb);
 }
 
+/* "read from 127.0.0.1:80"; "read" of a Unix socket and of a closed one. */
+static void push_what(lua_State *L, const dw_socket *k, const char *verb,
+                      const char *direction) {
+  char address[64];
+  int port = 0;
+  size_t len =
+      k->stream ? dw_stream_peer(k->stream, address, sizeof address, &port) : 0;
+  if (len == 0)
+    lua_pushstring(L, verb);
+  else
+    lua_pushfstring(L, strchr(address, ':') ? "%s %s [%s]:%d" : "%s %s %s:%d",
+                    verb, direction, address, port);
+}
+
+static void push_read(lua_State *L) {
+  push_what(L, lua_touserdata(L, 1), "read", "from");
+}
+
+static void push_write(lua_State *L) {
+  push_what(L, lua_touserdata(L, 1), "write", "to");
+}
+
+static int raise_read(lua_State *L, int code) {
+  push_read(L);
+  return dw_errors_raise_code(L, dw_script_of(L), code, lua_tostring(L, -1));
+}
+
+static int raise_write(lua_State *L, int code) {
+  push_write(L);
+  return dw_errors_raise_code(L, dw_script_of(L), code, lua_tostring(L, -1));
+}
+
 /* --- Reading ---------------------------------------------------------------*/
 
 static void stop_reading(void *data) {
@@ -105,27 +137,30 @@ static int read_k(lua_State *L, int status, lua_KContext ctx) {
     dw_buffer_deinit(&k->piece);
     return 1;
   }
-  if (k->ended != UV_EOF)
-    return dw_errors_raise_code(L, dw_script_of(L), k->ended, "read");
+  if (k->ended != UV_EOF) return raise_read(L, k->ended);
   lua_pushnil(L);
   return 1;
 }
 
-/* read([seconds]) -> bytes, or nil at the end */
+/* read([seconds [, limit]]) -> bytes, or nil at the end; of the limit, seconds
+ * are left */
 static int socket_read(lua_State *L) {
   dw_script *s = dw_script_of(L);
   dw_socket *k = check_open(L);
   double seconds = dw_opt_seconds(L, 2, "read");
+  double limit = dw_opt_seconds(L, 3, "read");
   if (k->piece.len > 0 || k->ended) return read_k(L, LUA_OK, 0);
   if (k->reading) return dw_misuse(L, "read: another task is reading here");
   k->reader = dw_wait_begin(L, s, stop_reading, k);
   dw_wait_name(k->reader, "socket read");
+  dw_wait_describe(k->reader, push_read);
+  dw_wait_limit(k->reader, limit);
   k->reading = true;
   int code = dw_stream_read_start(k->stream);
   if (code < 0) {
     k->reading = false;
     dw_wait_abandon(k->reader);
-    return dw_errors_raise_code(L, s, code, "read");
+    return raise_read(L, code);
   }
   return dw_wait(L, k->reader, seconds, read_k, 0);
 }
@@ -141,7 +176,7 @@ static int written_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status, (void)ctx;
   const dw_socket *k = lua_touserdata(L, 1);
   if (!k->broken) return 0;
-  return dw_errors_raise_code(L, dw_script_of(L), k->broken, "write");
+  return raise_write(L, k->broken);
 }
 
 /* What can't be sent at once is queued. How much waits, or a code. */
@@ -165,10 +200,11 @@ static int socket_write(lua_State *L) {
   if (k->writing) return dw_misuse(L, "write: another task is writing here");
   dw_wait_check(L, s);
   ssize_t left = k->broken ? k->broken : (len ? send_bytes(k, bytes, len) : 0);
-  if (left < 0) return dw_errors_raise_code(L, s, (int)left, "write");
+  if (left < 0) return raise_write(L, (int)left);
   if (left == 0) return 0;
   k->writer = dw_wait_begin(L, s, stop_writing, k);
   dw_wait_name(k->writer, "socket write");
+  dw_wait_describe(k->writer, push_write);
   k->writing = true;
   return dw_wait(L, k->writer, seconds, written_k, 0);
 }

@@ -107,7 +107,9 @@ struct dw_task {
   bool expires;          /* running out of time is what is waited for */
   bool foreign;          /* yielded past us; goes on without a continuation */
   const char *waits_for; /* see dw_wait_name */
-  uint64_t since;        /* on the loop's clock: of the wait, or the spawning */
+  void (*describe)(lua_State *L); /* see dw_wait_describe */
+  double limit;                   /* see dw_wait_limit */
+  uint64_t since; /* on the loop's clock: of the wait, or the spawning */
   void (*cancel)(void *data);
   void *cancel_data;
   lua_KFunction k;
@@ -186,6 +188,17 @@ dw_wake dw_wait_begin(lua_State *L, dw_script *s, void (*cancel)(void *data),
  * Without it, the name of the C function that waits is shown. */
 static inline void dw_wait_name(dw_wake wake, const char *name) {
   wake.task->waits_for = name;
+}
+/* The same for who runs out of time, in more words: describe pushes "read from
+ * 127.0.0.1:80". It finds the stack as dw_wait did. */
+static inline void dw_wait_describe(dw_wake wake,
+                                    void (*describe)(lua_State *L)) {
+  wake.task->describe = describe;
+}
+/* The limit that is told then, where that of dw_wait is what is left of it;
+ * < 0: that of dw_wait. */
+static inline void dw_wait_limit(dw_wake wake, double seconds) {
+  wake.task->limit = seconds;
 }
 /* Gives a begun wait up without suspending, without calling cancel. */
 void dw_wait_abandon(dw_wake wake);

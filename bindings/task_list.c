@@ -40,18 +40,30 @@ static void find_chain(chain *c, const dw_task *t) {
 
 /* --- Places ----------------------------------------------------------------*/
 
-/* Pushes "file:line" of the innermost Lua function, or nil. */
-static void push_where(lua_State *L, const chain *c) {
+/* Finds the innermost Lua function that is not Dewar's own; the innermost one
+ * where all are. false: there is none. */
+static bool find_where(const dw_script *s, const chain *c, lua_Debug *found) {
   lua_Debug ar;
+  found->currentline = 0;
   for (int i = 0; i < c->count; i++) {
     for (int level = 0; lua_getstack(c->states[i], level, &ar); level++) {
       lua_getinfo(c->states[i], "Sl", &ar);
       if (ar.currentline <= 0) continue;
-      lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
-      return;
+      bool own = dw_is_own(s, &ar);
+      if (!own || found->currentline == 0) *found = ar;
+      if (!own) return true;
     }
   }
-  lua_pushnil(L);
+  return found->currentline > 0;
+}
+
+/* Pushes its "file:line", or nil. */
+static void push_where(lua_State *L, const dw_script *s, const chain *c) {
+  lua_Debug found;
+  if (find_where(s, c, &found))
+    lua_pushfstring(L, "%s:%d", found.short_src, found.currentline);
+  else
+    lua_pushnil(L);
 }
 
 /* Pushes what the function on top of co, which it pops, is called: where it is
@@ -89,19 +101,13 @@ static int find_outermost(lua_State *co) {
   return found >= 0 ? found : last - 1; /* the last one is task.c's */
 }
 
-void dw_task_push_function(lua_State *L, dw_task *t) {
+static void push_outermost(lua_State *L, lua_State *co) {
   lua_Debug ar;
-  lua_State *co = t->co;
   if (!co) {
     lua_pushnil(L);
     return;
   }
   luaL_checkstack(co, 10, NULL);
-  if (t->phase == DW_PHASE_PENDING) {
-    lua_pushvalue(co, 2);
-    push_function(L, co);
-    return;
-  }
   int level = find_outermost(co);
   if (level < 0 || !lua_getstack(co, level, &ar)) {
     lua_pushnil(L);
@@ -111,8 +117,19 @@ void dw_task_push_function(lua_State *L, dw_task *t) {
   push_function(L, co);
 }
 
-/* The name that it was given, or that. */
-static void push_name(lua_State *L, dw_task *t) {
+void dw_task_push_function(lua_State *L, dw_task *t) {
+  if (t->phase != DW_PHASE_PENDING) {
+    push_outermost(L, t->co);
+    return;
+  }
+  luaL_checkstack(t->co, 10, NULL);
+  lua_pushvalue(t->co, 2);
+  push_function(L, t->co);
+}
+
+/* The name that it was given, or that; of a body that is streamed, its
+ * generator. */
+static void push_name(lua_State *L, dw_task *t, const chain *c) {
   if (t->object) {
     dw_task_push_slot(L, t, DW_SLOT_OBJECT);
     dw_task_object_push_name(L, -1);
@@ -121,6 +138,10 @@ static void push_name(lua_State *L, dw_task *t) {
     lua_pop(L, 1);
   }
   dw_task_push_function(L, t);
+  for (int i = c->count - 2; i >= 0 && lua_isnil(L, -1); i--) {
+    lua_pop(L, 1);
+    push_outermost(L, c->states[i]);
+  }
 }
 
 static void push_traceback(lua_State *L, dw_script *s, const chain *c) {
@@ -197,12 +218,12 @@ static void push_task(lua_State *L, dw_task *t) {
   lua_createtable(L, 0, 10);
   lua_pushinteger(L, (lua_Integer)t->id);
   lua_setfield(L, -2, "id");
-  push_name(L, t);
+  push_name(L, t, &c);
   lua_setfield(L, -2, "name");
   set_string(L, "status", t->phase == DW_PHASE_PENDING ? "pending" : "running");
   push_wait(L, t, &c);
   lua_setfield(L, -2, "wait");
-  push_where(L, &c);
+  push_where(L, t->script, &c);
   lua_setfield(L, -2, "where");
   push_traceback(L, t->script, &c);
   lua_setfield(L, -2, "traceback");

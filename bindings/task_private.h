@@ -144,6 +144,10 @@ void dw_wait_drop(dw_task *t);
 /* Raises dewar.Cancelled in the task that L runs for. Where the task has
  * swallowed it too often, it doesn't return either. */
 int dw_raise_cancelled(lua_State *L, dw_task *t);
+/* Raises dewar.TimeoutError: "read took longer than 2 s", and which wait was
+ * interrupted (NULL: nothing more is to be said). */
+int dw_raise_late(lua_State *L, dw_script *s, const char *what, double seconds,
+                  const char *during);
 /* Puts a wait that has begun at the end of a list of waiters, which it leaves
  * by itself when it ends in another way than by a wake. */
 void dw_waiter_join(dw_list *list, dw_wake wake);
@@ -169,9 +173,11 @@ struct dw_task_scope {
   lua_State *L; /* the coroutine that opened it */
   dw_timer timer;
   bool shield;
-  bool fired;     /* what is inside is to be cancelled */
-  bool timed;     /* since the time is up */
-  bool delivered; /* and Cancelled has been raised since */
+  bool fired;         /* what is inside is to be cancelled */
+  bool timed;         /* since the time is up */
+  bool delivered;     /* and Cancelled has been raised since */
+  double seconds;     /* its limit */
+  const char *during; /* the wait that was interrupted when it was up */
   void (*fired_cb)(dw_task_scope *sc); /* may be NULL */
 };
 
@@ -195,8 +201,10 @@ void dw_scopes_delivered(dw_task *t);
 bool dw_scopes_limit(const dw_task *t); /* whether one may end the wait */
 bool dw_scopes_hold(const dw_task *t, lua_State *L); /* whether L opened one */
 void dw_scopes_forget(dw_task *t);
-/* timeout(seconds, fn, ...) */
-int dw_timeout(lua_State *L);
+/* Its time, from now on; math.huge starts nothing. */
+void dw_scope_limit(dw_task_scope *sc, double seconds);
+/* limit(what, seconds, fn, ...): timeout, told by another name */
+int dw_limit(lua_State *L);
 /* Whether the value at index is dewar.Cancelled, or an instance of it. */
 bool dw_is_cancelled(lua_State *L, dw_script *s, int index);
 

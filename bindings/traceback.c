@@ -179,6 +179,10 @@ static int to_text(lua_State *L) {
 
 /* Pushes the error at index as a text; its __tostring may fail. */
 static void push_text(lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TSTRING) { /* even where no call is possible */
+    lua_pushvalue(L, index);
+    return;
+  }
   lua_pushcfunction(L, to_text);
   lua_pushvalue(L, index);
   if (lua_pcall(L, 1, 1, 0) == LUA_OK) return;

@@ -104,6 +104,8 @@ static dw_wake begin(dw_task *t) {
   t->outcome = DW_OUTCOME_OPEN;
   t->raw = t->unbreakable = t->expires = false;
   t->waits_for = NULL;
+  t->describe = NULL;
+  t->limit = -1;
   t->since = dw_loop_now(t->script->loop);
   return (dw_wake){t, ++t->token};
 }
@@ -155,13 +157,29 @@ int dw_wait_cancelled(lua_State *L, dw_script *s) {
   return dw_raise_cancelled(L, dw_task_here(s));
 }
 
+static int out_of_time(lua_State *L, dw_task *t) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  if (t->describe)
+    t->describe(L);
+  else
+    lua_pushstring(L, t->waits_for ? t->waits_for : "a wait");
+  return dw_raise_late(L, t->script, lua_tostring(L, -1), t->limit, NULL);
+}
+
+int dw_raise_late(lua_State *L, dw_script *s, const char *what, double seconds,
+                  const char *during) {
+  return dw_errors_raise(
+      L, s, &dw_error_timeout, "%s took longer than %.3g s%s%s%s", what,
+      seconds, during ? " (in: " : "", during ? during : "", during ? ")" : "");
+}
+
 /* After the wait: tells how it ended. */
 static int conclude(lua_State *L, dw_task *t) {
   t->wait = DW_WAIT_NONE;
   if (t->raw || t->outcome == DW_OUTCOME_WOKEN)
     return t->k(L, LUA_YIELD, t->ctx);
   if (t->outcome == DW_OUTCOME_CANCELLED) return dw_raise_cancelled(L, t);
-  return dw_errors_raise(L, t->script, &dw_error_timeout, "out of time");
+  return out_of_time(L, t);
 }
 
 static int resumed(lua_State *L, int status, lua_KContext ctx) {
@@ -205,6 +223,7 @@ int dw_wait(lua_State *L, dw_wake wake, double seconds, lua_KFunction k,
   }
   t->k = k;
   t->ctx = ctx;
+  if (t->limit < 0) t->limit = seconds;
   t->wait = DW_WAIT_SUSPENDED;
   if (t == t->script->root) {
     if (is_open(t) && seconds >= 0)

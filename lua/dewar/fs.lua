@@ -43,9 +43,9 @@ local function check(name, opts, known, level)
 end
 
 --- Calls f, which has a number of waits, with a limit for all of them.
-local function within(seconds, f, ...)
-  if seconds then return core.timeout(seconds, f, ...) end
-  return f(...)
+local function within(name, seconds, f, path, ...)
+  if seconds then return core.limit(name .. " " .. path, seconds, f, path, ...) end
+  return f(path, ...)
 end
 
 -- Open files ----------------------------------------------------------------
@@ -192,7 +192,7 @@ function fs.read(path, opts)
   check_path("read", path, 2)
   opts = check("read", opts, { "max" }, 2)
   options.check_type("read", opts, "max", "number", 2)
-  return (within(opts.timeout, read, path, opts.max or READ_MAX))
+  return (within("read", opts.timeout, read, path, opts.max or READ_MAX))
 end
 
 local function write_all(file, data)
@@ -254,7 +254,7 @@ function fs.write(path, data, opts)
   end
   opts = check("write", opts, { "append", "atomic", "mode" }, 2)
   if opts.append and opts.atomic then error("write: append and atomic don't go together", 2) end
-  within(opts.timeout, opts.atomic and replace or write, path, data, opts)
+  within("write", opts.timeout, opts.atomic and replace or write, path, data, opts)
 end
 
 -- Paths ---------------------------------------------------------------------
@@ -314,7 +314,7 @@ end
 function fs.readdir(path, opts)
   check_path("readdir", path, 2)
   opts = check("readdir", opts, {}, 2)
-  return (within(opts.timeout, entries, path))
+  return (within("readdir", opts.timeout, entries, path))
 end
 
 local function mkdir_parents(path, mode)
@@ -338,7 +338,7 @@ function fs.mkdir(path, opts)
   opts = check("mkdir", opts, { "parents", "mode" }, 2)
   local mode = opts.mode or 511 -- octal 777, less the umask
   if opts.parents then
-    within(opts.timeout, mkdir_parents, path, mode)
+    within("mkdir", opts.timeout, mkdir_parents, path, mode)
   else
     disk.mkdir(path, nil, mode, opts.timeout)
   end
@@ -362,7 +362,7 @@ end
 function fs.remove(path, opts)
   check_path("remove", path, 2)
   opts = check("remove", opts, { "recursive" }, 2)
-  within(opts.timeout, opts.recursive and remove_tree or remove, path)
+  within("remove", opts.timeout, opts.recursive and remove_tree or remove, path)
 end
 
 --- Gives a file another name, which is taken from what has it.

@@ -7,6 +7,7 @@ if _VERSION ~= "Lua 5.4" then
 end
 
 local core = require "dewar.core"
+core.own_files()
 local App = require "dewar.app"
 local Blueprint = require "dewar.blueprint"
 local csrf = require "dewar.csrf"
@@ -41,8 +42,8 @@ for _, internal in ipairs {
   "disk", "net", "processes",
   "adopt_file", "app_new", "attempt", "client_open", "clock_advance", "clock_virtual", "content_type",
   "crypto", "debug_counts", "describe_file", "ensure_sync", "environ", "event_stream", "find_file",
-  "has_request", "http_date", "is_error_class", "is_file", "is_room", "luv_open",
-  "make_response", "mounted_at", "open_file", "plain_text",
+  "has_request", "http_date", "is_error_class", "is_file", "is_room", "limit", "luv_open",
+  "make_response", "mounted_at", "open_file", "own_files", "plain_text",
   "read_only", "request_fields", "response_fields", "setenv", "snapshot", "time", "websocket_codec",
 } do
   dewar[internal] = nil

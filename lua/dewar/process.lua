@@ -213,7 +213,7 @@ function process.run(arguments)
   end })
   local result
   if opts.timeout then
-    result = core.timeout(opts.timeout, talk, self, opts)
+    result = core.limit("run " .. list[1], opts.timeout, talk, self, opts)
   else
     result = talk(self, opts)
   end

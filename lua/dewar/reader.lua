@@ -1,6 +1,7 @@
 --- Reading what comes in pieces: files, connections and the output of processes
---- read alike. What makes one has `_receive(self, size, seconds)`, which waits for
---- the next piece and gives nil at the end. What was read and then not returned,
+--- read alike. What makes one has `_receive(self, size, seconds, limit)`, which
+--- waits for the next piece and gives nil at the end; of the limit that the caller
+--- gave, so many seconds are left. What was read and then not returned,
 --- as time ran out, say, is there for the next call.
 
 local core = require "dewar.core"
@@ -57,9 +58,9 @@ local function deadline(name, seconds)
 end
 
 --- Waits for a piece and gives it; nil at the end.
-local function fill(self, until_when)
+local function fill(self, until_when, limit)
   if self._ended then return nil end
-  local piece = self:_receive(PIECE, until_when and math.max(0, until_when - core.now()))
+  local piece = self:_receive(PIECE, until_when and math.max(0, until_when - core.now()), limit)
   if not piece then
     self._ended = true
     return nil
@@ -87,7 +88,7 @@ end
 
 --- How many bytes there are up to the end of the delimiter, waiting for more; nil
 --- if the end comes first or, and then true, if they are more than max.
-local function find(self, delimiter, max, until_when)
+local function find(self, delimiter, max, until_when, limit)
   local keep = #delimiter - 1
   local _, last = self._buffer:find(delimiter, self._at, true)
   if last then
@@ -99,7 +100,7 @@ local function find(self, delimiter, max, until_when)
   local tail = self._buffer:sub(math.max(self._at, #self._buffer - keep + 1))
   while before - keep <= max do
     index = index + 1
-    local piece = self._more[index] or fill(self, until_when)
+    local piece = self._more[index] or fill(self, until_when, limit)
     if not piece then return nil, before > max end
     local joined = tail .. piece
     _, last = joined:find(delimiter, 1, true)
@@ -121,7 +122,7 @@ end
 local function read_line(self, name, max, seconds, keep_end)
   local until_when = deadline(name, seconds)
   local _ <close> = hold(self, name)
-  local size, long = find(self, "\n", max, until_when)
+  local size, long = find(self, "\n", max, until_when, seconds)
   if long then too_long(name, "line", max) end
   if not size then
     if self._size == 0 then return nil end
@@ -137,7 +138,7 @@ local function read_all(self, name, max, seconds)
   local _ <close> = hold(self, name)
   repeat
     if self._size > max then too_long(name, "rest", max) end
-  until not fill(self, until_when)
+  until not fill(self, until_when, seconds)
   return take(self, self._size)
 end
 
@@ -145,7 +146,7 @@ local function read_exactly(self, name, size, seconds)
   local until_when = deadline(name, seconds)
   local _ <close> = hold(self, name)
   while self._size < size do
-    if not fill(self, until_when) then break end
+    if not fill(self, until_when, seconds) then break end
   end
   if self._size == 0 and size > 0 then return nil end
   return take(self, math.min(size, self._size))
@@ -154,7 +155,7 @@ end
 local function read_some(self, name, max, seconds)
   local until_when = deadline(name, seconds)
   local _ <close> = hold(self, name)
-  if self._size == 0 and not fill(self, until_when) then return nil end
+  if self._size == 0 and not fill(self, until_when, seconds) then return nil end
   if self._buffer == "" then take(self, 0) end
   return take(self, math.min(max, #self._buffer - self._at + 1))
 end
@@ -162,7 +163,7 @@ end
 local function read_until(self, delimiter, max, seconds)
   local until_when = deadline("read_until", seconds)
   local _ <close> = hold(self, "read_until")
-  local size, long = find(self, delimiter, max, until_when)
+  local size, long = find(self, delimiter, max, until_when, seconds)
   if long then too_long("read_until", "piece", max) end
   return size and take(self, size):sub(1, -#delimiter - 1)
 end

@@ -9,7 +9,7 @@ local M = {}
 ---@field name? string what task.name was set to, else where its function is defined
 ---@field status "pending"|"running"
 ---@field wait? string what it waits for: "sleep", "queue get"; nil while it runs
----@field where? string file:line of the innermost Lua function
+---@field where? string file:line of the innermost Lua function that is not Dewar's
 ---@field traceback string all of its calls, through nested coroutines
 ---@field since number when it came to be in this state, on the clock of dewar.now
 ---@field parent? integer id of the task that it belongs to

@@ -30,9 +30,9 @@ function tcp._adopt(socket)
   return Reader._open(self)
 end
 
-function Connection:_receive(_, seconds)
+function Connection:_receive(_, seconds, limit)
   if seconds == nil then seconds = self._seconds end
-  return self._socket:read(seconds)
+  return self._socket:read(seconds, limit)
 end
 
 --- The limit of each wait from now on, where a call gives none; nil for none.
@@ -114,7 +114,10 @@ function tcp.connect(host, port, opts)
   opts = options.check("connect", opts, { "timeout", "nodelay" }, 2)
   options.check_type("connect", opts, "timeout", "number", 2)
   local nodelay = opts.nodelay ~= false
-  if opts.timeout then return (core.timeout(opts.timeout, connect, host, port, nodelay)) end
+  if opts.timeout then
+    local what = ("connect to %s port %d"):format(host, port)
+    return (core.limit(what, opts.timeout, connect, host, port, nodelay))
+  end
   return (connect(host, port, nodelay))
 end
 

@@ -262,7 +262,7 @@ local endings = {
   { "a view that returns nothing", send = http.get "/nil", status = 500,
     teardown = "the view of '/nil' returned nil; return a string, a table or a response" },
   { "an error of an after hook", send = http.get "/after-breaks", status = 500, teardown = "after" },
-  { "a timeout in the view", send = http.get "/limit", status = 500, teardown = "out of time" },
+  { "a timeout in the view", send = http.get "/limit", status = 500, teardown = "took longer" },
   { "the route's timeout", send = http.get "/timeout", status = 503 },
   { "too little memory", send = http.get "/memory", status = 503 },
   { "an error before the first piece", send = http.get "/stream-fails", status = 200, cut = true,

@@ -47,6 +47,18 @@ describe("the list of tasks", function()
     end)
   end)
 
+  it("finds the line of the app that waits, not that of Dewar", function()
+    local server <close> = dewar.tcp.listen("127.0.0.1", 0)
+    local client <close> = dewar.tcp.connect("127.0.0.1", server.port)
+    local waits
+    during(function()
+      waits = line() client:read_line()
+    end, function(list)
+      assert.are.equal("socket read", list[1].wait)
+      assert.are.equal(at(waits), list[1].where)
+    end)
+  end)
+
   it("finds the wait through nested coroutines, however they are resumed", function()
     local deep
     local function sleep() deep = line() dewar.sleep(9) end
@@ -161,6 +173,28 @@ describe("the list of tasks", function()
       go:set()
     end)
     dewar.yield()
+  end)
+
+  it("goes by the generator of a body that is streamed", function()
+    local app, defined = dewar.app(), nil
+    app:get("/", function()
+      defined = line() + 1
+      return coroutine.wrap(function()
+        coroutine.yield "x"
+        dewar.sleep(9)
+      end)
+    end)
+    local client <close> = app:test_client()
+    during(function()
+      local part <close> = client:get("/", { stream = true })
+      part:chunks()()
+      dewar.sleep(9)
+    end, function(list)
+      for _, task in ipairs(list) do
+        if task.request then assert.are.equal(at(defined), task.name) end
+      end
+      assert.are.equal(2, #list)
+    end)
   end)
 
   it("reads as a tree", function()

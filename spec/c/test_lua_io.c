@@ -41,7 +41,7 @@ static size_t load(const char *script, size_t fail_at) {
   "local function try(f, ...)\n"                                               \
   "  local ok, err = pcall(f, ...)\n"                                          \
   "  err = tostring(err)\n"                                                    \
-  "  assert(ok or err:find 'not enough memory' or err:find 'out of time', "    \
+  "  assert(ok or err:find 'not enough memory' or err:find 'took longer', "    \
   "    err)\n"                                                                 \
   "end\n"
 

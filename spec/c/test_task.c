@@ -157,7 +157,7 @@ TEST(tells_who_would_wake_when_time_runs_out) {
   CHECK(!dw_wake_up(st.wake));
   turn(&f->host);
   CHECK_STR(f->host.trail, "wF");
-  CHECK_STR(slot(t, DW_SLOT_ERROR), "TimeoutError: out of time");
+  CHECK_STR(slot(t, DW_SLOT_ERROR), "TimeoutError: a wait took longer than 0.5 s");
   CHECK_INT(f->host.loop.timers, 0);
   dw_task_close(t);
   teardown(f);

@@ -56,6 +56,16 @@ describe("misuse raises at the caller's line", function()
     assert.are.same({}, app.url_map:rules())
   end)
 
+  it("of what Dewar does for a call", function()
+    check {
+      { "open: a path has no NUL in it", function() dewar.fs.read "a\0b" end },
+      { "the time must be 0 or more seconds", function() dewar.fs.read("/etc/passwd", { timeout = -1 }) end },
+      { "the time must be 0 or more seconds",
+        function() dewar.tcp.connect("127.0.0.1", 9, { timeout = -1 }) end },
+      { "a name has 1 to", function() local _ = dewar.dns.lookup "" end },
+    }
+  end)
+
   it("of a converter", function()
     local converters = app.url_map.converters
     check {
