@@ -78,12 +78,15 @@ local function takes(command)
   return arguments.new(table.move(command.arguments, 1, #command.arguments, #list + 1, list), 1)
 end
 
---- The path of the app that a command is about, or nil and what is wrong.
-local function app_of(name, args)
+--- The path of the app that a command is about; or nil and the exit code, when
+--- it was told what is wrong.
+local function app_of(name, args, called)
   if args.app then return args.app end
   local path, problem = apps.default(args.env)
   if path then return path end
-  return nil, problem or name .. ": " .. apps.NONE
+  if not problem then return nil, misused(name .. ": " .. apps.NONE, called) end
+  apps.complain(problem)
+  return nil, 1
 end
 
 --- Options that may stand in front of the command and behind it.
@@ -109,10 +112,9 @@ local function run_builtin(name, words, first, global)
   end
   args.app = args.app or global.app
   problem = command.problem and command.problem(args)
-  local path
-  if not problem then path, problem = app_of(name, args) end
   if problem then return misused(problem, called) end
-  return command.main(path, args)
+  local path, code = app_of(name, args, called)
+  return path and command.main(path, args) or code
 end
 
 -- --- Commands of apps ------------------------------------------------------------------------
@@ -132,7 +134,8 @@ local function unknown_command(app, word)
   return arguments.unknown("command", word, names)
 end
 
---- Runs one, and tells its error. Its result is the exit code, if it is one.
+--- Runs one, and tells its error. A whole number that it returns is the exit
+--- code.
 local function call(app, command, args)
   local ok, result = apps.call(app, command.f, args)
   io.stdout:flush()
@@ -140,8 +143,10 @@ local function call(app, command, args)
     apps.complain(result)
     return 1
   end
-  if math.type(result) == "integer" and result >= 0 and result <= 255 then return result end
-  return result == false and 1 or 0
+  if math.type(result) ~= "integer" then return result == false and 1 or 0 end
+  if result >= 0 and result <= 255 then return result end
+  apps.complain(("the command returned %d; an exit code is a number from 0 to 255"):format(result))
+  return 1
 end
 
 --- Runs the command that words[first] names, of the app in a file.
@@ -190,7 +195,9 @@ end
 local function without_app(words, first, global)
   local path, problem = apps.default(env_of({}, global))
   if path then return run_app_command(path, "dewar", words, first, env_of({}, global)) end
-  return misused(problem or unknown_command(nil, words[first]), "dewar")
+  if not problem then return misused(unknown_command(nil, words[first]), "dewar") end
+  apps.complain(problem)
+  return 1
 end
 
 local function is_path(word)

@@ -140,6 +140,14 @@ describe("a command of an app", function()
     assert.are.equal(1, (dewar_run(path, "refuses")))
   end)
 
+  it("fails with a number that is no exit code", function()
+    for _, number in ipairs { "300", "-1" } do
+      local code, _, err = dewar_run(path, "code", number)
+      assert.are.equal(1, code)
+      assert.is_truthy(err:find("the command returned " .. number .. "; an exit code is", 1, true), err)
+    end
+  end)
+
   it("that fails is told with a traceback, and is a failure", function()
     local code, _, err = dewar_run(path, "fails")
     assert.are.equal(1, code)

@@ -121,8 +121,11 @@ describe("the command", function()
 
   it("tells a file that is wrong", function()
     file(".env", "MY_COLOR")
-    local _, code, err = show(process.dewar(), "app.lua", "show")
-    assert.are.equal(1, code)
-    assert.is_truthy(err:find(".env:1: 'MY_COLOR' has no value", 1, true), err)
+    for _, words in ipairs { { "app.lua", "show" }, { "show" }, { "routes" } } do
+      local _, code, err = show(process.dewar(), table.unpack(words))
+      assert.are.equal(1, code)
+      assert.is_truthy(err:find(".env:1: 'MY_COLOR' has no value", 1, true), err)
+      assert.is_nil(err:find("Try", 1, true), err)
+    end
   end)
 end)
