@@ -237,6 +237,9 @@ typedef struct dw_upgrade_type {
    * go on); how many it used. The rest is kept until then. */
   size_t (*input)(dw_upgrade *u, dw_slice bytes);
   bool (*wants_bytes)(const dw_upgrade *u);
+  /* The other side sends nothing more: whether the connection has to stay, since
+   * it has said goodbye and is to be answered. */
+  bool (*stays)(const dw_upgrade *u);
   void (*written)(dw_upgrade *u); /* all that was queued has been sent */
   void (*overdue)(dw_upgrade *u); /* the state's deadline is over */
   void (*stop)(dw_upgrade *u);    /* the server stops: to end soon */

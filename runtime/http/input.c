@@ -194,8 +194,9 @@ static void peer_ended(dw_connection *c, ssize_t len) {
   c->reading = false;
   if (len < 0) {
     dw_connection_cut(c);
-  } else if (c->state == DW_CONNECTION_LINGER ||
-             c->state == DW_CONNECTION_SWITCHED) {
+  } else if (c->state == DW_CONNECTION_SWITCHED) {
+    if (!c->upgrade->type->stays(c->upgrade)) dw_connection_close(c);
+  } else if (c->state == DW_CONNECTION_LINGER) {
     dw_connection_close(c);
   } else if (c->state == DW_CONNECTION_HEAD ||
              c->state == DW_CONNECTION_DRAIN) {

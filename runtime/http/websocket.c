@@ -66,7 +66,7 @@ static void conclude(dw_websocket *w) {
 }
 
 /* The other side has closed or broken the rules. While what it had sent before
- * is dealt with, that can wait. */
+ * is dealt with, or waits to be, that can wait. */
 static void end_by_peer(dw_websocket *w, enum ending ending) {
   if (w->state != DW_WEBSOCKET_OPEN) {
     finish(w);
@@ -74,7 +74,7 @@ static void end_by_peer(dw_websocket *w, enum ending ending) {
   }
   w->ending = (uint8_t)ending;
   dw_buffer_append_slice(&w->reason, w->ws.data);
-  if (!w->asked || (w->waiting && w->count == 0))
+  if (w->count == 0 && (!w->asked || w->waiting))
     conclude(w);
   else
     dw_connection_deadline(connection_of(w), CLOSE_TIME);
@@ -193,6 +193,11 @@ static bool is_full(const dw_websocket *w) {
 
 static bool wants_bytes(const dw_upgrade *u) {
   return !is_full(DW_CONTAINER(u, dw_websocket, base));
+}
+
+/* Its close waits until the messages before have been dealt with. */
+static bool stays(const dw_upgrade *u) {
+  return DW_CONTAINER(u, dw_websocket, base)->ending;
 }
 
 static void queue_message(dw_websocket *w) {
@@ -327,7 +332,7 @@ static void closed(dw_upgrade *u) {
   bool ending = w->ending;
   w->ending = NOTHING;
   w->close_code = ending ? w->ws.code : DW_WS_ABNORMAL;
-  if (!ending) dw_connection_gone(connection_of(w));
+  if (!ending || !w->asked) dw_connection_gone(connection_of(w));
   tell(w);
 }
 
@@ -355,6 +360,7 @@ static void free_cb(dw_upgrade *u) {
 
 static const dw_upgrade_type type = {.input = input,
                                      .wants_bytes = wants_bytes,
+                                     .stays = stays,
                                      .written = written,
                                      .overdue = overdue,
                                      .stop = stop,

@@ -12,8 +12,7 @@ enum {
   SPARE_INFLATERS = 4,
   PIECE = 16 * 1024, /* inflated at a time, at the most */
   MEMORY_LEVEL = 8,
-  SMALL_MEMORY_LEVEL = 5, /* of streams that are one connection's */
-  WINDOW = 1 << DW_WS_BITS_MAX
+  SMALL_MEMORY_LEVEL = 5 /* of streams that are one connection's */
 };
 
 /* What a flush ends with, and a message leaves out. */
@@ -113,16 +112,11 @@ void dw_ws_inflater_free(dw_ws_inflater *i) {
 }
 
 /* A block may say that it is the last, and others follow it all the same (RFC
- * 7692, 7.2.3.4): the stream begins anew, with the window it has. */
+ * 7692, 7.2.3.4): the stream begins anew, with the window it has. To take that
+ * out and put it back would cost 64 KiB of copying for each two bytes of a
+ * message that is made of such blocks. */
 static int restart(dw_ws_inflater *i) {
-  unsigned len = 0;
-  unsigned char *window = dw_alloc(i->alloc, WINDOW);
-  if (!window) return DW_ENOMEM;
-  int code = inflateGetDictionary(&i->z, window, &len);
-  if (code == Z_OK) code = inflateReset(&i->z);
-  if (code == Z_OK) code = inflateSetDictionary(&i->z, window, len);
-  dw_free(i->alloc, window, WINDOW);
-  return code == Z_OK ? 0 : DEWAR_EPARSE;
+  return inflateResetKeep(&i->z) == Z_OK ? 0 : DEWAR_EPARSE;
 }
 
 static int code_of(int result) {

@@ -104,12 +104,13 @@ describe("a websocket, as time goes by,", function()
     ws:send "1"
     ws:send "2"
     local closing = dewar.spawn(function() ws:close(4000, "bye") end)
-    -- Before it has asked for anything, its client is gone to it.
+    client.clock:advance(1)
     client.clock:advance(1)
     dewar.await(closing)
-    assert.are.same({ "teardown cancelled" }, log)
+    assert.are.same({ "1", "2", "4000 bye", "the end" }, got)
+    assert.are.same({ "teardown nil" }, log)
 
-    log[1] = nil
+    got = {}
     local other <close> = serve(function(wsock)
       got[#got + 1] = wsock:receive()
       dewar.sleep(1)
@@ -125,6 +126,23 @@ describe("a websocket, as time goes by,", function()
     other.clock:advance(1)
     dewar.await(closing)
     assert.are.same({ "1", "2", "3", "4000 bye", "the end" }, got)
+  end)
+
+  it("is cancelled where its view doesn't ask for them in time", function()
+    local client <close>, log = serve(function(ws)
+      ws:accept()
+      dewar.sleep(3600)
+    end, nil, { clock = "virtual" })
+    local ws = client:websocket "/"
+    ws:send "1"
+    local closing = dewar.spawn(function() ws:close(4000, "bye") end)
+    client.clock:advance(4.9)
+    assert.are.same({}, log)
+    client.clock:advance(0.1)
+    dewar.await(closing)
+    assert.are.same({ "teardown cancelled" }, log)
+    assert.are.equal(4000, ws.close_code)
+
   end)
 
   it("is cancelled where its view doesn't end in time", function()

@@ -363,6 +363,30 @@ TEST(inflates_what_others_have_deflated) {
       "text:Hello text:Hello", &context, 100);
 }
 
+/* Each two bytes are such a block: it must not cost more than others. */
+TEST(a_message_of_last_blocks_copies_no_window) {
+  static char blocks[20001];
+  for (size_t i = 0; i + 1 < sizeof blocks; i++) blocks[i] = i % 2 ? 0 : 3;
+  const frame frames[] = {FRAME(FIN | RSV1 | 1, "\xf2\x48\xcd\xc9\xc9\x07\x00"),
+                          {FIN | RSV1 | 1, false, {blocks, sizeof blocks}},
+                          FRAME(FIN | RSV1 | 1, "\xf2\x00\x11\x00\x00"),
+                          END};
+  check_frames(frames, "text:Hello text: text:Hello", &context, 100);
+  bench b;
+  dw_buffer bytes;
+  begin(&b, false, &context, 100);
+  dw_buffer_init(&bytes, &b.alloc, 0);
+  put_frame(&bytes, &frames[0]);
+  read_in(&b, dw_buffer_slice(&bytes), 100);
+  bytes.len = 0;
+  put_frame(&bytes, &frames[1]);
+  size_t used = b.alloc.peak = b.alloc.used;
+  read_in(&b, dw_buffer_slice(&bytes), sizeof blocks + 100);
+  CHECK(b.alloc.peak < used + 8 * 1024);
+  dw_buffer_deinit(&bytes);
+  end(&b);
+}
+
 TEST(an_uncompressed_message_may_come_all_the_same) {
   check_frames((const frame[]){FRAME(FIN | 1, "plain"), END}, "text:plain",
                &alone, 100);
