@@ -59,6 +59,7 @@ static dw_websocket *accept_it(lua_State *L, dw_exchange *x,
   dw_list_init(&s->rooms);
   w->data = s;
   w->news_cb = news_cb;
+  dw_headers_deinit(&x->plain.headers); /* they are sent, and it may last */
   dw_exchange_unlimit_time(x);
   return w;
 }
