@@ -109,6 +109,18 @@ describe("serving", function()
       1, true), err)
   end)
 
+  it("warns where others can reach an app that runs with DEBUG", function()
+    local function said(...)
+      local server = process.start { process.dewar(), "run", path, "--port", "0", ... }
+      server:expect "Serving"
+      return server:err()
+    end
+    assert.is_truthy(said("--debug", "--no-reload", "--host", "0.0.0.0"):find("DEBUG shows code .* 0.0.0.0"))
+    assert.is_truthy(said("--debug", "--host", "0.0.0.0"):find("DEBUG shows code .* 0.0.0.0"))
+    assert.is_nil(said("--debug", "--host", "127.0.0.2"):find("DEBUG shows", 1, true))
+    assert.is_nil(said("--host", "0.0.0.0"):find("DEBUG shows", 1, true))
+  end)
+
   it("goes on where nobody reads its log any more", function()
     -- The reader ends behind the first line.
     local server = process.start { "sh", "-c", '"$0" run "$1" --port 0 2>&1 >/dev/null | head -n 1 >&2',

@@ -138,6 +138,12 @@ local function serve_alone(path, args, where)
   return 1
 end
 
+--- Whether only this machine can reach it.
+local function is_local(where)
+  local host = where.host or serve.HOST
+  return where.unix ~= nil or host == "localhost" or host == "::1" or host:find "^127%.[%d.]+$" ~= nil
+end
+
 local function count_of(args, system)
   if args.workers == "auto" then return args.debug and 1 or system.processors() end
   return args.workers or 1
@@ -164,6 +170,9 @@ function M.main(path, args)
   if not where then
     apps.complain(problem)
     return 2
+  end
+  if args.debug and not is_local(where) then
+    core.log.warn(("DEBUG shows code and variables to all who can reach %s"):format(where.host))
   end
   local count = count_of(args, system)
   local reloads = args.debug and not args.no_reload
