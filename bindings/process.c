@@ -38,12 +38,16 @@ static const struct {
   const char *name;
   int number;
 } signals[] = {
-    {"SIGHUP", SIGHUP},   {"SIGINT", SIGINT},   {"SIGQUIT", SIGQUIT},
-    {"SIGILL", SIGILL},   {"SIGABRT", SIGABRT}, {"SIGFPE", SIGFPE},
-    {"SIGKILL", SIGKILL}, {"SIGSEGV", SIGSEGV}, {"SIGPIPE", SIGPIPE},
-    {"SIGALRM", SIGALRM}, {"SIGTERM", SIGTERM}, {"SIGUSR1", SIGUSR1},
-    {"SIGUSR2", SIGUSR2}, {"SIGSTOP", SIGSTOP}, {"SIGCONT", SIGCONT},
-    {"SIGBUS", SIGBUS},   {"SIGTRAP", SIGTRAP}, {NULL, 0},
+    {"SIGHUP", SIGHUP},       {"SIGINT", SIGINT},   {"SIGQUIT", SIGQUIT},
+    {"SIGILL", SIGILL},       {"SIGTRAP", SIGTRAP}, {"SIGABRT", SIGABRT},
+    {"SIGBUS", SIGBUS},       {"SIGFPE", SIGFPE},   {"SIGKILL", SIGKILL},
+    {"SIGUSR1", SIGUSR1},     {"SIGSEGV", SIGSEGV}, {"SIGUSR2", SIGUSR2},
+    {"SIGPIPE", SIGPIPE},     {"SIGALRM", SIGALRM}, {"SIGTERM", SIGTERM},
+    {"SIGCHLD", SIGCHLD},     {"SIGCONT", SIGCONT}, {"SIGSTOP", SIGSTOP},
+    {"SIGTSTP", SIGTSTP},     {"SIGTTIN", SIGTTIN}, {"SIGTTOU", SIGTTOU},
+    {"SIGURG", SIGURG},       {"SIGXCPU", SIGXCPU}, {"SIGXFSZ", SIGXFSZ},
+    {"SIGVTALRM", SIGVTALRM}, {"SIGPROF", SIGPROF}, {"SIGWINCH", SIGWINCH},
+    {"SIGIO", SIGIO},         {"SIGSYS", SIGSYS},   {NULL, 0},
 };
 
 static process *check(lua_State *L) {
@@ -69,7 +73,7 @@ static void exit_cb(uv_process_t *handle, int64_t status, int signal) {
     for (dw_list *node; (node = dw_list_shift(&p->waiters));)
       dw_wake_up(DW_CONTAINER(node, dw_waiter, node)->wake);
   } else {
-    c->loop->working--;
+    dw_loop_work_ended(c->loop);
   }
   uv_close((uv_handle_t *)handle, closed_cb);
   dw_loop_leave(c->loop);
@@ -83,7 +87,7 @@ static void close_cb(dw_handle *h) {
   p->child = NULL;
   p->signal = SIGKILL;
   c->owner = NULL;
-  c->loop->working++;
+  dw_loop_work_begun(c->loop);
   uv_process_kill(&c->process, SIGKILL);
   for (dw_list *node; (node = dw_list_shift(&p->waiters));)
     dw_wake_up(DW_CONTAINER(node, dw_waiter, node)->wake);
@@ -201,7 +205,8 @@ static int spawn(lua_State *L) {
   dw_list_init(&p->waiters);
   dw_type_set(L, PROCESS_TYPE);
   for (int i = 0; i < 3; i++) choose(L, &l, i, luaL_checkstring(L, 4 + i));
-  lua_pushfstring(L, "spawn %s", args[0]);
+  lua_pushfstring(L, l.options.cwd ? "spawn %s in %s" : "spawn %s", args[0],
+                  l.options.cwd);
   int top = lua_gettop(L);
   int code = start(s, &l, p);
   if (code < 0) {

@@ -24,6 +24,8 @@ local function split(name, given, level)
     if math.type(argument) then argument = tostring(argument) end
     if type(argument) ~= "string" then
       error(("%s: argument %d is a string; got a %s"):format(name, i, type(argument)), level + 1)
+    elseif argument:find("\0", 1, true) then
+      error(("%s: argument %d has a NUL in it"):format(name, i), level + 1)
     end
     arguments[i] = argument
   end
@@ -31,21 +33,59 @@ local function split(name, given, level)
     error(name .. ": the program comes first in the table", level + 1)
   end
   for key, value in pairs(given) do
-    if math.type(key) ~= "integer" then opts[key] = value end
+    if math.type(key) ~= "integer" then
+      opts[key] = value
+    elseif not arguments[key] then
+      error(("%s: argument %d is nil"):format(name, #arguments + 1), level + 1)
+    end
   end
   opts = options.check(name, opts, KNOWN, level + 1)
   for option, kind in pairs { cwd = "string", env = "table", timeout = "number", check = "boolean",
     max_output = "number" } do
     options.check_type(name, opts, option, kind, level + 1)
   end
+  if opts.max_output and (math.type(opts.max_output) ~= "integer" or opts.max_output < 0) then
+    error(("%s: the option 'max_output' is a whole number of bytes; got %s"):format(name, opts.max_output), level + 1)
+  end
   return arguments, opts
 end
 
+--- What only has a meaning where a program is run to its end.
+local function check_talk(name, opts, level)
+  for _, option in ipairs { "timeout", "check", "max_output" } do
+    if opts[option] ~= nil then
+      error(("%s: the option '%s' is for `run`, to the program's end"):format(name, option), level + 1)
+    end
+  end
+  local input = type(opts.stdin)
+  if input == "function" or (input == "string" and opts.stdin ~= "inherit" and opts.stdin ~= "null") then
+    error(("%s: stdin = true gives a connection to be written; a %s is for `run`, to the program's end"):format(name,
+      input), level + 1)
+  end
+  for _, option in ipairs { "stdout", "stderr" } do
+    if type(opts[option]) == "function" then
+      error(("%s: `process.%s` gives a connection to be read; a function is for `run`, to the program's end"):format(
+        name, option), level + 1)
+    end
+  end
+end
+
 --- Our environment with changes: false takes a variable out.
-local function environment(changes)
+local function environment(method, changes, level)
   if not changes then return nil end
   local merged, list = core.environ(), {}
-  for name, value in pairs(changes) do merged[name] = value or nil end
+  for name, value in pairs(changes) do
+    if type(name) ~= "string" or name == "" or name:find "[=\0]" then
+      error(("%s: the option 'env' has names and values, { LANG = \"C\" }; '%s' is no name"):format(method,
+        tostring(name)), level + 1)
+    elseif type(value) ~= "string" and type(value) ~= "number" and value ~= false then
+      error(("%s: the variable %s is a string, or false to take it out; got a %s"):format(method, name, type(value)),
+        level + 1)
+    elseif type(value) == "string" and value:find("\0", 1, true) then
+      error(("%s: the variable %s has a NUL in it"):format(method, name), level + 1)
+    end
+    merged[name] = value or nil
+  end
   for name, value in pairs(merged) do list[#list + 1] = name .. "=" .. tostring(value) end
   return list
 end
@@ -85,7 +125,7 @@ local function start(name, arguments, opts, level)
   local output = output_mode(name, "stdout", opts.stdout, level + 1)
   local errors = output_mode(name, "stderr", opts.stderr, level + 1)
   local child, stdin, stdout, stderr =
-    core.processes.spawn(arguments, environment(opts.env), opts.cwd, input, output, errors)
+    core.processes.spawn(arguments, environment(name, opts.env, level + 1), opts.cwd, input, output, errors)
   return setmetatable({
     _child = child,
     pid = child:pid(),
@@ -132,14 +172,19 @@ local function stop(self)
   end)
 end
 
+local function talk_with(name, list, opts, level)
+  check_talk(name, opts, level + 1)
+  opts.stdout, opts.stderr = opts.stdout or "stream", opts.stderr or "inherit"
+  return (start(name, list, opts, level + 1))
+end
+
 --- Starts a program. Its output is to be read, as it comes: a program whose output
 --- nobody reads waits.
 ---@param arguments dewar.ProcessOptions
 ---@return dewar.Process
 function process.spawn(arguments)
   local list, opts = split("spawn", arguments, 2)
-  opts.stdout, opts.stderr = opts.stdout or "stream", opts.stderr or "inherit"
-  return (start("spawn", list, opts, 2))
+  return (talk_with("spawn", list, opts, 2))
 end
 
 -- Running to the end --------------------------------------------------------
@@ -172,12 +217,24 @@ local function feed(stream, data)
   error(err, 0)
 end
 
-local function collect(stream, sink, max)
-  if type(sink) ~= "function" then return (stream:read_all(max)) end
-  for piece in stream:chunks() do sink(piece) end
+--- What a stream of a program brings: a string, or nothing where a function has
+--- taken it.
+local function collect(program, name, stream, sink, max)
+  if type(sink) == "function" then
+    for piece in stream:chunks() do sink(piece) end
+    return nil
+  end
+  local pieces, size = {}, 0
+  for piece in stream:chunks() do
+    pieces[#pieces + 1], size = piece, size + #piece
+    if size > max then
+      error(core.Error(("run %s: its %s is longer than %d bytes"):format(program, name, max), { code = "ETOOBIG" }), 0)
+    end
+  end
+  return table.concat(pieces)
 end
 
-local function talk(self, opts)
+local function talk(self, program, opts)
   local result, jobs = {}, {}
   if self.stdin then
     jobs[#jobs + 1] = function() feed(self.stdin, opts.stdin) end
@@ -185,7 +242,7 @@ local function talk(self, opts)
   for _, name in ipairs { "stdout", "stderr" } do
     if self[name] then
       jobs[#jobs + 1] = function()
-        result[name] = collect(self[name], opts[name], opts.max_output or OUTPUT_MAX)
+        result[name] = collect(program, name, self[name], opts[name], opts.max_output or OUTPUT_MAX)
       end
     end
   end
@@ -201,10 +258,7 @@ end
 ---@return dewar.ProcessResult
 function process.run(arguments)
   local list, opts = split("run", arguments, 2)
-  if opts.stdout == "stream" or opts.stdin == true then
-    opts.stdout, opts.stderr = opts.stdout or "stream", opts.stderr or "inherit"
-    return (start("run", list, opts, 2))
-  end
+  if opts.stdout == "stream" or opts.stdin == true then return (talk_with("run", list, opts, 2)) end
   opts.stdout, opts.stderr = opts.stdout or "capture", opts.stderr or "capture"
   local self = start("run", list, opts, 2)
   local _ <close> = setmetatable({}, { __close = function()
@@ -213,9 +267,9 @@ function process.run(arguments)
   end })
   local result
   if opts.timeout then
-    result = core.limit("run " .. list[1], opts.timeout, talk, self, opts)
+    result = core.limit("run " .. list[1], opts.timeout, talk, self, list[1], opts)
   else
-    result = talk(self, opts)
+    result = talk(self, list[1], opts)
   end
   if opts.check and result.status ~= 0 then
     local how = result.signal and "was ended by " .. result.signal or "ended with status " .. result.status

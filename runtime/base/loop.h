@@ -68,7 +68,7 @@ struct dw_loop {
   void *done_data;
   unsigned held;    /* dw_loop_hold minus dw_loop_release */
   unsigned closing; /* internal handles whose close is under way */
-  unsigned working; /* dw_work that is not done */
+  unsigned working; /* dw_loop_work_begun minus dw_loop_work_ended */
   uv_timer_t tick;
   uv_prepare_t prepare;
   uv_check_t check;
@@ -131,6 +131,11 @@ static inline void dw_loop_leave(dw_loop *loop) { loop->running--; }
  * such as a post from another thread. Calls are counted. */
 void dw_loop_hold(dw_loop *loop);
 void dw_loop_release(dw_loop *loop);
+
+/* What must not be left behind, such as a call in the pool or a child that has
+ * been killed: dw_loop_deinit turns the loop until it has ended. Counted. */
+static inline void dw_loop_work_begun(dw_loop *loop) { loop->working++; }
+static inline void dw_loop_work_ended(dw_loop *loop) { loop->working--; }
 
 /* Runs fn(data) on the loop's thread soon; from any thread; 0 or UV_ENOMEM, or
  * DEWAR_ECLOSED from a post that dw_loop_deinit runs. In order. Posts that are

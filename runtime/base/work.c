@@ -15,7 +15,7 @@ static void done_cb(uv_work_t *req, int status) {
   dw_loop *loop = w->loop;
   (void)status;
   dw_loop_enter(loop);
-  loop->working--;
+  dw_loop_work_ended(loop);
   w->busy = false;
   w->done(w);
   dw_loop_leave(loop);
@@ -29,6 +29,6 @@ void dw_work_start(dw_loop *loop, dw_work *w, void (*run)(dw_work *w),
   w->done = done;
   w->busy = true;
   w->req.data = w;
-  loop->working++;
+  dw_loop_work_begun(loop);
   uv_queue_work(loop->uv, &w->req, run_cb, done_cb);
 }

@@ -67,6 +67,12 @@ describe("process", function()
     assert.are.equal("spawn /no/such/program: no such file or directory", err.message)
   end)
 
+  it("says in which folder a program was to run", function()
+    local ok, err = pcall(process.run, { "ls", cwd = "/no/such/folder" })
+    assert.is_false(ok)
+    assert.are.equal("spawn ls in /no/such/folder: no such file or directory", err.message)
+  end)
+
   it("raises for a bad end, if so wanted", function()
     local ok, err = pcall(process.run, { "sh", "-c", "echo why >&2; exit 2", check = true })
     assert.is_false(ok)
@@ -79,6 +85,8 @@ describe("process", function()
     local ok, err = pcall(process.run, { "yes", max_output = 100000 })
     assert.is_false(ok)
     assert.are.equal("ETOOBIG", err.code)
+    assert.are.equal("run yes: its stdout is longer than 100000 bytes", err.message)
+    assert.are.equal("x\n", process.run { "echo", "x", max_output = 2 }.stdout)
   end)
 
   it("ends a program when time runs out, or its task", function()
@@ -135,9 +143,27 @@ describe("process", function()
       ["unknown option 'cdw'"] = function() process.run { "ls", cdw = "/" } end,
       ["the option 'stdout' is"] = function() process.run { "ls", stdout = "file" } end,
       ["the option 'stdin' is"] = function() process.run { "ls", stdin = 1 } end,
+      ["argument 2 is nil"] = function() process.run { "ls", nil, "x" } end,
+      ["run: argument 2 has a NUL"] = function() process.run { "ls", "a\0b" } end,
+      ["'max_output' is a whole number"] = function() process.run { "ls", max_output = -1 } end,
+      ["'A=B' is no name"] = function() process.run { "ls", env = { ["A=B"] = "x" } } end,
+      ["'1' is no name"] = function() process.run { "ls", env = { "A=B" } } end,
+      ["the variable A is a string"] = function() process.run { "ls", env = { A = true } } end,
+      ["the variable A has a NUL"] = function() process.run { "ls", env = { A = "a\0b" } } end,
+      ["spawn: the option 'timeout' is for `run`"] = function() process.spawn { "ls", timeout = 1 } end,
+      ["run: the option 'check' is for `run`"] = function()
+        process.run { "ls", stdout = "stream", check = true }
+      end,
+      ["a string is for `run`"] = function() process.spawn { "cat", stdin = "x" } end,
+      ["a function is for `run`"] = function() process.spawn { "ls", stdout = print } end,
+      ["there is no signal 'NONE'"] = function()
+        local sleep <close> = process.spawn { "sleep", "9" }
+        sleep:kill "NONE"
+      end,
     } do
       local ok, err = pcall(call)
       assert.is_false(ok)
+      assert.truthy(err:find("^spec/bindings/process_spec.lua:%d+: "), err)
       assert.truthy(tostring(err):find(message, 1, true), err)
     end
   end)
