@@ -452,6 +452,10 @@ static void cancel(dw_exchange *x, bool timeout) {
   if (dw_sse_stays(x)) dw_sse_leave(x);
 }
 
+static void stop(dw_exchange *x) {
+  if (dw_sse_stays(x)) dw_sse_leave(x);
+}
+
 static void uncancel(dw_exchange *x) { dw_task_uncancel(x->script); }
 
 static void shield(dw_exchange *x) { dw_task_shield(x->script); }
@@ -649,6 +653,7 @@ const dw_runner dw_lua_runner = {
     .close_body = close_body,
     .reap = reap,
     .cancel = cancel,
+    .stop = stop,
     .uncancel = uncancel,
     .shield = shield,
     .moved = moved,

@@ -291,7 +291,8 @@ static int stay(lua_State *L, dw_exchange *x) {
 /* What the source gave is at 3. */
 static int take(lua_State *L, dw_exchange *x) {
   const dw_writers *w = x->drain_data;
-  if (lua_isnil(L, 3) && !dw_list_empty(&w->events->rooms)) return stay(L, x);
+  bool listens = !dw_list_empty(&w->events->rooms);
+  if (lua_isnil(L, 3) && listens && !x->server->stopping) return stay(L, x);
   x->called = lua_isnil(L, 3) ? DW_PASS : DW_DONE;
   if (x->called == DW_DONE) write_event(L, x, 3);
   return 0;

@@ -134,6 +134,8 @@ typedef struct dw_runner {
   /* The running handler is to end soon: a cancellation, or (timeout) time is
    * up. A teardown handler is not disturbed. */
   void (*cancel)(dw_exchange *x, bool timeout);
+  /* The server stops: a stream that only waits for news may end. */
+  void (*stop)(dw_exchange *x);
   /* A cancellation has been dealt with: what follows may wait again. */
   void (*uncancel)(dw_exchange *x);
   /* From now on no cancellation is noticed. */

@@ -164,6 +164,15 @@ bool dw_server_idle(const dw_server *s) {
   return s->nlisteners == 0 && s->closing == 0 && s->http.count == 0;
 }
 
+static void tell_streams(dw_server *s) {
+  dw_list *all = &s->http.connections;
+  for (dw_list *n = all->next; n != all; n = n->next) {
+    const dw_connection *c = DW_CONTAINER(n, dw_connection, node);
+    dw_exchange *x = c->transaction ? dw_exchange_of(c->transaction) : NULL;
+    if (x && x->script) s->runner->stop(x);
+  }
+}
+
 void dw_server_stop(dw_server *s) {
   if (s->stopping) {
     cut(s);
@@ -174,6 +183,7 @@ void dw_server_stop(dw_server *s) {
     s->closing++;
     dw_listener_close(s->listeners[--s->nlisteners], listener_closed_cb, s);
   }
+  tell_streams(s);
   dw_http_stop(&s->http);
   uint64_t limit = s->app->limits.shutdown_timeout;
   if (s->http.count > 0)

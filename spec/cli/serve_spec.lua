@@ -46,6 +46,19 @@ app:get("/background", function(req)
   return "started"
 end)
 
+local room = dewar.room()
+app:get("/news", function(req)
+  if req.args.late then
+    dewar.log.info("a view waits")
+    dewar.sleep(0.2)
+  end
+  return dewar.sse(function(send)
+    send "hello"
+    room:join(send)
+    dewar.log.info("somebody listens")
+  end)
+end)
+
 app:get("/debug", function() return { debug = app.config.DEBUG } end)
 
 app:get("/stop", function()
@@ -233,6 +246,21 @@ describe("serving", function()
       assert.are.equal(1, teardowns)
     end)
   end
+
+  it("doesn't wait for those who only listen to a room", function()
+    local server = serve()
+    local listener = request(server.url .. "/news")
+    server:expect "somebody listens"
+    local late = request(server.url .. "/news?late=1")
+    server:expect "a view waits"
+    server:signal "TERM"
+    assert.are.equal(0, server:wait())
+    for _, client in ipairs { listener, late } do
+      assert.are.equal(0, client:wait()) -- the answer is complete
+      assert.matches("data: hello\n\n$", client:out())
+    end
+    assert.is_nil(server:err():find("teardown with", 1, true))
+  end)
 
   it("takes two signals of different kinds for two", function()
     local server = serve()
