@@ -28,8 +28,8 @@ static void interrupt(int number) {
   errno = before;
 }
 
-/* interrupts() -> a descriptor that is readable when Ctrl-C was pressed, or nil
- * and why */
+/* interrupts([once]) -> a descriptor that is readable when Ctrl-C was pressed,
+ * or nil and why. once: the second time ends the process. */
 static int interrupts(lua_State *L) {
   if (interrupt_pipe[0] < 0 && pipe(interrupt_pipe) != 0) {
     lua_pushnil(L);
@@ -41,6 +41,7 @@ static int interrupts(lua_State *L) {
     fcntl(interrupt_pipe[i], F_SETFL, O_NONBLOCK);
   }
   struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART};
+  if (lua_toboolean(L, 1)) action.sa_flags |= (int)SA_RESETHAND;
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   lua_pushinteger(L, interrupt_pipe[0]);

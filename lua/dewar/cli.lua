@@ -52,6 +52,9 @@ local GLOBAL = arguments.new({
   { "--app", "-A" }, { "--version", flag = true }, table.unpack(ENV_OPTIONS),
 }, 1)
 
+--- The exit code where Ctrl-C has ended a command, as shells have it.
+local INTERRUPTED = 130
+
 local MODULES = { "new", "routes", "run", "shell", "test" }
 
 --- The module of a built-in command, or nil.
@@ -137,11 +140,13 @@ end
 --- Runs one, and tells its error. A whole number that it returns is the exit
 --- code.
 local function call(app, command, args)
-  local ok, result = apps.call(app, command.f, args)
+  local function main() return xpcall(app:ensure_sync(command.f), apps.traceback, args) end
+  local ran, ok, result = pcall(apps.interruptible, app, true, main)
   io.stdout:flush()
-  if not ok then
-    apps.complain(result)
-    return 1
+  if not ran or not ok then
+    local interrupted = require("dewar.system").interrupted()
+    apps.complain(interrupted and "interrupted" or ran and result or tostring(ok))
+    return interrupted and INTERRUPTED or 1
   end
   if math.type(result) ~= "integer" then return result == false and 1 or 0 end
   if result >= 0 and result <= 255 then return result end

@@ -44,6 +44,17 @@ app:command("fails", function()
   local shelf
   return shelf.fruit
 end)
+app:command("sleeps", function()
+  local _ <close> = setmetatable({}, { __close = function() print "cleaned up" end })
+  io.stderr:write "ready\n"
+  dewar.sleep(1000)
+end)
+app:command("spins", function() io.stderr:write "ready\n" while true do end end)
+app:command("cleans", function()
+  io.stderr:write "ready\n"
+  pcall(dewar.sleep, 1000)
+  dewar.shield(function() io.stderr:write "cleaning\n" dewar.sleep(1000) end)
+end)
 app:command("raises", function() error(dewar.Error("no shelf is left")) end)
 app:command("even", { { "n", type = function(text)
   local n = math.tointeger(tonumber(text))
@@ -138,6 +149,27 @@ describe("a command of an app", function()
     assert.are.equal(7, (dewar_run(path, "code", "7")))
     assert.are.equal(0, (dewar_run(path, "code", "0")))
     assert.are.equal(1, (dewar_run(path, "refuses")))
+  end)
+
+  it("is cancelled by Ctrl-C, whether it waits or computes", function()
+    for name, cleaned in pairs { sleeps = "cleaned up\n", spins = "" } do
+      local command = process.start { process.dewar(), path, name }
+      command:expect "ready"
+      command:signal "INT"
+      assert.are.equal(130, command:wait())
+      assert.are.equal(cleaned, command:out())
+      assert.are.equal("ready\ndewar: interrupted\n", command:err())
+    end
+  end)
+
+  it("is ended by a second Ctrl-C", function()
+    local command = process.start { process.dewar(), path, "cleans" }
+    command:expect "ready"
+    command:signal "INT"
+    command:expect "cleaning"
+    command:signal "INT"
+    assert.are.equal(130, command:wait())
+    assert.are.equal("ready\ncleaning\n", command:err())
   end)
 
   it("fails with a number that is no exit code", function()

@@ -159,4 +159,31 @@ function M.call(app, f, ...)
   end, ...))
 end
 
+--- Runs f in a task that has the app, and which Ctrl-C cancels; where it computes,
+--- a hook does. Raises what the task raises.
+---@param app dewar.App
+---@param once boolean whether a second Ctrl-C ends the process
+---@return any ... what f returns
+function M.interruptible(app, once, f)
+  local system = require "dewar.system"
+  local descriptor = system.interrupts(once)
+  system.forget()
+  local task = app._core:background(function()
+    debug.sethook(function()
+      if system.interrupted() then error("interrupted", 2) end
+    end, "", 10000)
+    local results = table.pack(f())
+    debug.sethook()
+    return table.unpack(results, 1, results.n)
+  end)
+  local watcher = descriptor and core.spawn(function()
+    core.poll(descriptor, "r")
+    task:cancel()
+  end)
+  local results = table.pack(pcall(core.await, task))
+  if watcher then watcher:cancel() end
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
+end
+
 return M

@@ -179,30 +179,16 @@ local function show_all(...)
   return table.concat(texts, "\t")
 end
 
---- Runs a chunk as a task, which Ctrl-C cancels; where it computes, a hook does.
---- Whether it went well, and the text of its values or of what went wrong.
-local function run(system, app, chunk)
-  local descriptor = system.interrupts()
-  system.forget()
-  local task = app._core:background(function()
-    debug.sethook(function()
-      if system.interrupted() then error("interrupted", 2) end
-    end, "", 10000)
+--- Runs a chunk, which Ctrl-C interrupts. Whether it went well, and the text of
+--- its values or of what went wrong.
+local function run(app, chunk)
+  local ok, went_well, text = pcall(apps.interruptible, app, false, function()
     local results = table.pack(xpcall(chunk, describe))
-    if results[1] then
-      results = { xpcall(show_all, describe, table.unpack(results, 2, results.n)) }
-    end
-    debug.sethook()
-    return results
+    if not results[1] then return false, results[2] end
+    return xpcall(show_all, describe, table.unpack(results, 2, results.n))
   end)
-  local watcher = descriptor and core.spawn(function()
-    core.poll(descriptor, "r")
-    task:cancel()
-  end)
-  local ok, results = pcall(core.await, task)
-  if watcher then watcher:cancel() end
-  if ok then return results[1], results[2] end
-  return false, core.is_cancelled(results) and "interrupted" or tostring(results)
+  if ok then return went_well, text end
+  return false, core.is_cancelled(went_well) and "interrupted" or tostring(went_well)
 end
 
 local function print_result(ok, text)
@@ -235,7 +221,7 @@ function M.main(path, args)
     if text and text:find "%S" then
       remember(text)
       if chunk then
-        print_result(run(system, app, chunk))
+        print_result(run(app, chunk))
       else
         io.stderr:write(problem, "\n")
       end
