@@ -4,7 +4,7 @@ local process = require "spec.support.process"
 
 local APP = [[
 local dewar = require "dewar"
-local app = dewar.app { name = "shop" }
+local app = dewar.app { name = "shop", config = { CPU_LIMIT = 0.25 } }
 
 app:command("hello", function() print("hello from " .. dewar.current_app.name) end)
 
@@ -48,6 +48,11 @@ app:command("sleeps", function()
   local _ <close> = setmetatable({}, { __close = function() print "cleaned up" end })
   io.stderr:write "ready\n"
   dewar.sleep(1000)
+end)
+app:command("computes", function()
+  local started = os.clock()
+  while os.clock() - started < 0.6 do end
+  print "computed"
 end)
 app:command("spins", function() io.stderr:write "ready\n" while true do end end)
 app:command("cleans", function()
@@ -160,6 +165,13 @@ describe("a command of an app", function()
       assert.are.equal(cleaned, command:out())
       assert.are.equal("ready\ndewar: interrupted\n", command:err())
     end
+  end)
+
+  it("may compute for longer than a request may", function()
+    local code, out, err = dewar_run(path, "computes")
+    assert.are.equal("", err)
+    assert.are.equal("computed\n", out)
+    assert.are.equal(0, code)
   end)
 
   it("is ended by a second Ctrl-C", function()

@@ -160,12 +160,14 @@ function M.call(app, f, ...)
 end
 
 --- Runs f in a task that has the app, and which Ctrl-C cancels; where it computes,
---- a hook does. Raises what the task raises.
+--- a hook does. It may compute for long, as nobody else waits. Raises what the
+--- task raises.
 ---@param app dewar.App
 ---@param once boolean whether a second Ctrl-C ends the process
 ---@return any ... what f returns
 function M.interruptible(app, once, f)
   local system = require "dewar.system"
+  app._core:configure("CPU_LIMIT", nil)
   local descriptor = system.interrupts(once)
   system.forget()
   local task = app._core:background(function()
