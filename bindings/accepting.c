@@ -91,6 +91,11 @@ static int listener_port(lua_State *L) {
   return 1;
 }
 
+static int listener_is_open(lua_State *L) {
+  lua_pushboolean(L, check(L)->l != NULL);
+  return 1;
+}
+
 static int listener_close(lua_State *L) {
   dw_handle_close(&check(L)->handle);
   return 0;
@@ -120,6 +125,7 @@ static int net_listen(lua_State *L) {
 void dw_accepting_open(lua_State *L, dw_script *s) {
   static const luaL_Reg methods[] = {{"accept", listener_accept},
                                      {"port", listener_port},
+                                     {"is_open", listener_is_open},
                                      {"close", listener_close},
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {

@@ -80,13 +80,17 @@ int dw_app_drain(lua_State *L) {
   return dw_wait(L, wake, seconds, drained_k, 0);
 }
 
-/* core:cancel_background() */
+/* core:cancel_background() -> how many there are */
 int dw_app_cancel_background(lua_State *L) {
   dw_lua_app *a = dw_app_check(L, 1);
   const dw_list *all = &a->script->root->children;
+  lua_Integer count = 0;
   for (dw_list *n = all->next; n != all; n = n->next) {
     dw_task *t = DW_CONTAINER(n, dw_task, sibling);
-    if (t->background && t->context.app == a) dw_task_cancel(t, false);
+    if (!t->background || t->context.app != a) continue;
+    dw_task_cancel(t, false);
+    count++;
   }
-  return 0;
+  lua_pushinteger(L, count);
+  return 1;
 }

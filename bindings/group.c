@@ -119,12 +119,14 @@ static int rethrow(lua_State *L, dw_script *s) {
 
 /* What the function raised on its way out, when a task's error had ended the
  * scope: it has no other way to be seen. */
-static void log_second(lua_State *L, const dw_script *s) {
+static void log_second(lua_State *L, dw_script *s) {
   if (!dw_log_on(s->log, DEWAR_ERROR)) return;
-  const char *text = lua_tostring(L, TRACE);
-  if (!text) text = luaL_tolstring(L, OUTCOME, NULL);
-  dw_logf(s->log, DEWAR_ERROR,
-          "error in a scope that the error of a task had cancelled: %s", text);
+  size_t len;
+  const char *text = lua_tolstring(L, TRACE, &len);
+  if (!text) text = luaL_tolstring(L, OUTCOME, &len);
+  dw_task_log_trace(s,
+                    "error in a scope that the error of a task had cancelled",
+                    (dw_slice){text, len});
 }
 
 /* The object of the failed task is on top. */

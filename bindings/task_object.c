@@ -36,17 +36,30 @@ static const char *status_name(const dw_task_object *o) {
 
 /* --- Errors that nobody has seen -------------------------------------------*/
 
-void dw_task_object_report(dw_task_object *o) {
-  dw_log *log = o->script->log;
-  dw_list_remove(&o->node);
-  if (!dw_log_on(log, DEWAR_ERROR)) return;
-  if (o->trace)
-    dw_logf(log, DEWAR_ERROR, "error in a task that nobody awaited: %.*s",
-            (int)o->trace_len, o->trace);
+void dw_task_log_trace(dw_script *s, const char *where, dw_slice trace) {
+  dw_buffer text;
+  dw_buffer_init(&text, s->alloc, 0);
+  int code = dw_buffer_append(&text, where, strlen(where));
+  if (code == 0) code = dw_buffer_append(&text, ": ", 2);
+  if (code == 0) code = dw_buffer_append(&text, trace.ptr, trace.len);
+  if (code == 0) code = dw_buffer_append_char(&text, '\0');
+  if (code == 0)
+    dw_log_write(s->log, DEWAR_ERROR, text.ptr, NULL, 0);
   else
-    dw_logf(log, DEWAR_ERROR,
-            "error in a task that nobody awaited; there was "
-            "no memory for its traceback");
+    dw_logf(s->log, DEWAR_ERROR, "%s: %.*s", where, DW_FMT(trace));
+  dw_buffer_deinit(&text);
+}
+
+void dw_task_object_report(dw_task_object *o) {
+  static const char none[] = "not enough memory, nor for a traceback";
+  dw_slice trace = {none, sizeof none - 1};
+  dw_list_remove(&o->node);
+  if (!dw_log_on(o->script->log, DEWAR_ERROR)) return;
+  if (o->trace) trace = (dw_slice){o->trace, o->trace_len};
+  dw_task_log_trace(o->script,
+                    o->background ? "error in a background task"
+                                  : "error in a task that nobody awaited",
+                    trace);
 }
 
 void dw_task_report_failures(dw_task *t) {
@@ -111,6 +124,7 @@ void dw_task_object_settle(dw_task *t) {
   lua_State *co = t->co;
   dw_task_object *o = t->object;
   o->status = final_status(t, co);
+  o->background = t->background;
   o->task = NULL;
   t->object = NULL;
   dw_task_push_slot(co, t, DW_SLOT_OBJECT);

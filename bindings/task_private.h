@@ -260,7 +260,8 @@ struct dw_task_object {
   dw_script *script;
   dw_list node; /* of the parent's failures, until somebody has seen it */
   dw_task_status status;
-  uint64_t id; /* the task's */
+  bool background; /* once it has ended: it was one */
+  uint64_t id;     /* the task's */
   int results;
   const char *trace; /* the bytes of the second user value */
   size_t trace_len;
@@ -271,6 +272,8 @@ dw_task_object *dw_task_object_test(lua_State *L, int index);
 /* The end of t: moves what is on its stack and in its slots into its object.
  * Never raises. */
 void dw_task_object_settle(dw_task *t);
+/* Logs a traceback, however long. */
+void dw_task_log_trace(dw_script *s, const char *where, dw_slice trace);
 /* Logs an error that nobody has seen, once. */
 void dw_task_object_report(dw_task_object *o);
 void dw_task_report_failures(dw_task *t);

@@ -222,6 +222,17 @@ static void append_known(lua_State *L, dw_script *s, dw_buffer *b, int index) {
     dw_buffer_printf(b, "\n\t(%s)", s->tasks->trace_link);
 }
 
+/* Whether it is so long that the calls of one more coroutine would help nobody;
+ * that is said once. */
+static bool is_full(dw_buffer *b) {
+  enum { ENOUGH = 16 * 1024 };
+  static const char more[] = "\n\t... (more)";
+  size_t n = sizeof more - 1;
+  if (b->len < ENOUGH) return false;
+  if (memcmp(b->ptr + b->len - n, more, n) != 0) dw_buffer_append(b, more, n);
+  return true;
+}
+
 void dw_traceback_extend(lua_State *L, dw_script *s, int index, lua_State *co,
                          int level, const char *link) {
   dw_buffer *b = &s->scratch;
@@ -234,7 +245,10 @@ void dw_traceback_extend(lua_State *L, dw_script *s, int index, lua_State *co,
     append_known(L, s, b, index);
   else
     append_start(L, b, index);
-  dw_traceback_append(b, co, level);
+  if (known && is_full(b))
+    link = NULL;
+  else
+    dw_traceback_append(b, co, level);
   lua_pushlstring(L, b->ptr ? b->ptr : "", b->len);
   b->len = 0;
   if (dw_capture_wanted(s)) dw_capture_take(L, s, co, level, known);

@@ -136,10 +136,22 @@ static void refuse(lua_State *L, const char *library, const char *name) {
   lua_pop(L, 1);
 }
 
+/* __index of dewar */
+static int no_field(lua_State *L) {
+  return luaL_error(L,
+                    "dewar.%s can't be used inside of dewar.work: there are "
+                    "json, array and null",
+                    luaL_tolstring(L, 2, NULL));
+}
+
 /* require "dewar" gives what needs no runtime. */
 static void open_dewar(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, no_field);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
   dw_json_open(L);
   lua_getfield(L, -1, "null");
   lua_setfield(L, -3, "null");

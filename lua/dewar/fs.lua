@@ -192,6 +192,9 @@ function fs.read(path, opts)
   check_path("read", path, 2)
   opts = check("read", opts, { "max" }, 2)
   options.check_type("read", opts, "max", "number", 2)
+  if opts.max and opts.max < 0 then
+    error(("read: the option 'max' is how many bytes at most; got %s"):format(opts.max), 2)
+  end
   return (within("read", opts.timeout, read, path, opts.max or READ_MAX))
 end
 
@@ -199,7 +202,12 @@ local function write_all(file, data)
   if type(data) ~= "function" then
     file:write(data)
   else
-    for piece in data do file:write(piece) end
+    for piece in data do
+      if type(piece) ~= "string" and type(piece) ~= "number" then
+        error(("write %s: the iterator gives strings; it gave a %s"):format(file.path, type(piece)), 0)
+      end
+      file:write(piece)
+    end
   end
 end
 

@@ -288,10 +288,13 @@ function Life:drain(seconds)
   local app_core = self.app._core
   self.leaving = true
   if pcall(app_core.drain, app_core, math.max(seconds, 0)) then return end
+  local count = app_core:cancel_background()
+  if seconds > 0 and count > 0 then
+    core.log.warn(("%s cancelled after %g s (SHUTDOWN_TIMEOUT)"):format(
+      count == 1 and "a background task was" or count .. " background tasks were", self.app.config.SHUTDOWN_TIMEOUT))
+  end
   local again = 0.05 -- somebody may have swallowed it
-  repeat
-    app_core:cancel_background()
-  until pcall(app_core.drain, app_core, again)
+  while not pcall(app_core.drain, app_core, again) do app_core:cancel_background() end
 end
 
 --- Ends it, if nobody else uses it: background tasks first, then what

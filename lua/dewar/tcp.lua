@@ -149,22 +149,29 @@ function Listener:close() self._listener:close() end
 
 listener_type.__close = Listener.close
 
+function listener_type:__tostring()
+  return ("listener at %s%s"):format(self._where, self._listener:is_open() and "" or " (closed)")
+end
+
 --- Listens at an address (port 0 is a free one), or with `{ unix = path }` at a
 --- Unix socket.
 ---@param host string|{ unix: string }
 ---@param port? integer
 ---@return dewar.Listener
 function tcp.listen(host, port)
-  local listener
+  local listener, where
   if type(host) == "table" then
     local opts = options.check("listen", host, { "unix" }, 2)
     if type(opts.unix) ~= "string" then error("listen: the option 'unix' is a path", 2) end
-    listener = net.listen(opts.unix, -1, "listen at " .. opts.unix)
+    where = opts.unix
+    listener = net.listen(where, -1, "listen at " .. where)
   else
     check_address("listen", host, port)
     listener = net.listen(net.lookup(host)[1], port, ("listen at %s port %d"):format(host, port))
   end
-  return setmetatable({ _listener = listener, port = listener:port() }, listener_type)
+  local port_taken = listener:port()
+  return setmetatable({ _listener = listener, _where = where or host .. ":" .. port_taken, port = port_taken },
+    listener_type)
 end
 
 return tcp

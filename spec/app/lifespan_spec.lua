@@ -343,8 +343,9 @@ describe("an app's life", function()
       app:after_serving(function() seen[#seen + 1] = "after" end)
       local client = app:test_client { lifespan = true }
       client:get "/start"
-      logged(function() client:close() end)
+      local texts = logged(function() client:close() end)
       assert.are.equal("cleaned up, after", order(seen))
+      assert.are.equal("a background task was cancelled after 0.01 s (SHUTDOWN_TIMEOUT)", texts[1])
     end)
 
     it("loses no error of them", function()

@@ -145,6 +145,16 @@ describe("tcp", function()
     assert.is_nil(server:accept())
   end)
 
+  it("says what it is, and whether it is closed", function()
+    local where = "listener at 127.0.0.1:" .. server.port
+    assert.are.equal(where, tostring(server))
+    assert.are.equal("connection 127.0.0.1:" .. server.port, tostring(client))
+    server:close()
+    client:close()
+    assert.are.equal(where .. " (closed)", tostring(server))
+    assert.are.equal("connection 127.0.0.1:" .. server.port .. " (closed)", tostring(client))
+  end)
+
   it("speaks over Unix sockets, too", function()
     local folder = dewar.fs.mkdtemp()
     local path = folder .. "/socket"

@@ -36,6 +36,18 @@ describe("a traceback", function()
     assert.matches("'fn'.*'outer'.*: in function <[^\n]*>$", text)
   end)
 
+  it("leaves out what would only be more of the same, in coroutines, too", function()
+    local function dig(depth)
+      if depth == 0 then error("bottom", 0) end
+      coroutine.wrap(function() dig(depth - 1) end)()
+    end
+    local text = traceback_of(function() dig(150) end)
+    local lines = select(2, text:gsub("\n", ""))
+    assert.matches("^bottom\n.*\n\t%.%.%. %(more%)$", text)
+    assert.is_true(lines > 100 and lines < 400, lines)
+    assert.are.equal(1, select(2, text:gsub("%(more%)", "")))
+  end)
+
   it("goes through wrapped and resumed coroutines", function()
     local text = traceback_of(function()
       outer(coroutine.wrap(function()

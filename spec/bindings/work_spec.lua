@@ -63,6 +63,12 @@ describe("work", function()
     assert.is_true(dewar.json.is_array(back[2]))
   end)
 
+  it("says what of dewar is not there", function()
+    fails_with("work_spec.lua:68: dewar.sleep can't be used inside of dewar.work", dewar.work, function()
+      require "dewar".sleep(1)
+    end)
+  end)
+
   it("brings upvalues along, with functions and modules", function()
     local floor, list, offset = math.floor, { 1, 2, 3 }, 10
     local function helper(n) return floor(n) + offset end
