@@ -386,10 +386,17 @@ function Clock:advance(seconds)
   core.clock_advance(seconds)
 end
 
+--- Waits for the end of what they have asked for, which is told of it first.
+local function end_all(connections)
+  for conn in pairs(connections) do conn:drop() end
+  for conn in pairs(connections) do conn:close() end
+end
+
+--- A task that is cancelled waits as well: what it has called belongs to it.
 function Client:_close()
   if self._closed then return end
   self._closed = true
-  for conn in pairs(self._open) do conn:close() end
+  if next(self._open) then core.shield(end_all, self._open) end
   self._open, self._idle = {}, {}
   return self:_stop()
 end
