@@ -150,15 +150,20 @@ static int get(lua_State *L) {
   return get_in(L, dw_opt_seconds(L, 2, "queue:get"));
 }
 
-/* The iterator that items gives: of (queue, last value). */
-static int next_item(lua_State *L) { return get_in(L, -1); }
+/* The iterator that items gives: upvalue 2 is the queue. */
+static int next_item(lua_State *L) {
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  return get_in(L, -1);
+}
 
-/* items() */
+/* items(): one value, so that it can be a body, or events, as it is */
 static int items(lua_State *L) {
   check(L);
-  dw_script_push(L, dw_script_of(L), next_item);
+  dw_script_push_self(L, dw_script_of(L));
   lua_pushvalue(L, 1);
-  return 2;
+  lua_pushcclosure(L, next_item, 2);
+  return 1;
 }
 
 /* --- The rest --------------------------------------------------------------*/

@@ -147,6 +147,21 @@ describe("a queue", function()
     assert.are.equal(5050, sum)
   end)
 
+  it("gives an iterator that can be a body, or events", function()
+    local app = dewar.app()
+    local function filled()
+      local queue = dewar.queue()
+      for _, piece in ipairs { "a", "b" } do queue:put(piece) end
+      queue:close()
+      return queue
+    end
+    app:get("/body", function() return filled():items() end)
+    app:get("/events", function() return dewar.sse(filled():items()) end)
+    local client <close> = app:test_client()
+    assert.are.equal("ab", client:get("/body").body)
+    assert.are.equal("data: a\n\ndata: b\n\n", client:get("/events").body)
+  end)
+
   it("works between a task and the main chunk", function()
     local queue = dewar.queue(1)
     dewar.spawn(function()

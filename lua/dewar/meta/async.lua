@@ -181,9 +181,9 @@ function Queue:put(value, seconds) end
 ---@return any value
 function Queue:get(seconds) end
 
----For a `for` loop: values, until the queue is closed and empty.
----@return fun(queue: dewar.Queue): any
----@return dewar.Queue
+---An iterator over values, until the queue is closed and empty: for a `for` loop,
+---and to be returned as a body in pieces or given to `dewar.sse`.
+---@return fun(): any
 function Queue:items() end
 
 ---Nothing can be put any more. What lies in it can still be taken; who waits to
