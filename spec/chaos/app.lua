@@ -3,9 +3,13 @@
 -- client knows; how and when it does so is not. What is provoked here logs
 -- "chaos:", and /state tells what there is.
 
+local common = require "spec.chaos.common"
 local core = require "dewar.core"
 local dewar = require "dewar"
+local inner = require "spec.chaos.inner"
 local pattern = require "spec.chaos.pattern"
+local streams = require "spec.chaos.streams"
+local talk = require "spec.chaos.talk"
 local tree = require "spec.support.tree"
 
 local FOLDER = assert(os.getenv "CHAOS_FOLDER")
@@ -21,61 +25,13 @@ local app = dewar.app {
   },
 }
 
-local random = tree.randoms(tonumber(os.getenv "CHAOS_SEED") or 1)
+local chaos, opened, pause, random = common.chaos, common.opened, common.pause, common.random
+local counts = common.counts
 
---- Waits, or not.
-local function pause()
-  local what = random(4)
-  if what == 1 then dewar.sleep(random(5) / 1000) elseif what == 2 then dewar.yield() end
-end
-
-local function chaos(what) error("chaos: " .. what, 0) end
-
--- --- Counting ---------------------------------------------------------------------
-
-local counts = { began = 0, ended = 0, cancelled = 0, opened = 0, closed = 0 }
-
---- A thing to be closed in whatever way its block ends.
-local Closing = { __close = function() counts.closed = counts.closed + 1 end }
-local function opened()
-  local thing = setmetatable({}, Closing)
-  counts.opened = counts.opened + 1
-  return thing
-end
-
-local function is_counted(req) return req.path ~= "/state" end
-
-app:use {
-  request = function(req)
-    if is_counted(req) then counts.began = counts.began + 1 end
-    if req.headers.x_fail == "request" then chaos "request" end
-  end,
-  response = function(req)
-    if req.headers.x_fail == "response" then chaos "response" end
-  end,
-}
-
-app:before_request(function(req)
-  if req.headers.x_slow then pause() end
-  if req.headers.x_fail == "before" then chaos "before" end
-  if req.headers.x_fail == "short" then return pattern.bytes(1, 10) end
-end)
-
-app:after_request(function(req, res)
-  if req.headers.x_slow then pause() end
-  if req.headers.x_fail == "after" then chaos "after" end
-  return res
-end)
-
-app:teardown_request(function(req, err)
-  if not is_counted(req) then return end
-  counts.ended = counts.ended + 1
-  if dewar.is_cancelled(err) then counts.cancelled = counts.cancelled + 1 end
-  local world = req.g.world
-  if world and world:wrong() then dewar.log.error("a tree: " .. world:wrong()) end
-  if req.headers.x_slow then pause() end
-  if req.headers.x_fail == "teardown" then chaos "teardown" end
-end)
+app:use(common.middleware)
+common.hooks(app)
+talk(app)
+app:mount("/inner", inner)
 
 local Handled = dewar.Error:extend "Handled"
 app:errorhandler(Handled, function(_, err)
@@ -156,27 +112,7 @@ end)
 
 -- --- Streams ----------------------------------------------------------------------
 
-local function generator(seed, size, last)
-  return coroutine.wrap(function()
-    local _ <close> = opened()
-    for piece in pattern.pieces(seed, size, random, 9000) do
-      pause()
-      coroutine.yield(piece)
-    end
-    if last then last() end
-  end)
-end
-
-local function stream(seed, size, last)
-  return dewar.stream(function(write)
-    local _ <close> = opened()
-    for piece in pattern.pieces(seed, size, random, 9000) do
-      pause()
-      if random(2) == 1 then write(piece) else dewar.await(dewar.spawn(write, piece)) end
-    end
-    if last then last() end
-  end)
-end
+local generator, stream = streams.generator, streams.stream
 
 app:get("/stream/<int:seed>/<int:size>", function(req, seed, size)
   local make = random(2) == 1 and generator or stream
@@ -188,27 +124,6 @@ app:get("/cut/<int:seed>/<int:size>", function(_, seed, size)
 end)
 app:get("/endless/<int:seed>", function(_, seed) return generator(seed, 20 << 20) end)
 app:get("/push/<int:seed>", function(_, seed) return stream(seed, 20 << 20) end)
-
-app:get("/events/<int:n>", function(_, n)
-  return dewar.sse(function(send)
-    local _ <close> = opened()
-    for i = 1, n do
-      pause()
-      send { id = i, data = pattern.bytes(i, i % 50) }
-    end
-  end, { heartbeat = 0.05 })
-end)
-
-local news = dewar.queue(4)
-app:get("/news", function()
-  return dewar.sse(function(send)
-    local _ <close> = opened()
-    for item in news:items() do send { data = item } end
-  end, { heartbeat = 0.05 })
-end)
-app:post("/news", function()
-  return pcall(news.put, news, "news", 0.01) and "put" or "full"
-end)
 
 -- --- Bodies -----------------------------------------------------------------------
 
@@ -403,45 +318,5 @@ app:after_serving(function()
     dewar.log.error("what was begun has not ended", counts)
   end
 end)
-
--- --- WebSockets -------------------------------------------------------------------
-
-app:websocket("/ws/echo", function(ws)
-  local _ <close> = opened()
-  for message, kind in ws:messages() do
-    pause()
-    if kind == "text" then ws:send(message) else ws:send_binary(message) end
-  end
-end)
-
-local room = dewar.room { backlog = 200000, slow = "skip" }
-app:websocket("/ws/room", function(ws)
-  local _ <close> = opened()
-  room:join(ws)
-  for message in ws:messages() do
-    room:send(message)
-    pause()
-  end
-end)
-
-app:websocket("/ws/push/<int:seed>", function(ws, seed)
-  local _ <close> = opened()
-  for i = 1, 10000 do
-    if i % 50 == 0 then pause() end
-    ws:send(pattern.bytes(seed + i, 1000))
-  end
-end)
-
---- While more is queued than fits, nobody hears that the client has gone.
-app:websocket("/ws/deaf", function(ws)
-  ws:accept()
-  dewar.sleep(1)
-end)
-app:websocket("/ws/error", function(ws)
-  ws:accept()
-  pause()
-  chaos "websocket"
-end)
-app:websocket("/ws/refused", function() return "no", 403 end)
 
 return app

@@ -300,17 +300,24 @@ end
 
 --- Reads events, and may leave.
 local function hears(conn, random, stats)
-  conn:send(requests.get("/news").bytes)
+  local target = random(2) == 1 and "/news" or "/room"
+  conn:send(requests.get(target).bytes)
   stats.heard = stats.heard + 1
   local self = reader(conn)
-  local answer = self:answer("GET", random(60))
-  if answer and answer.status ~= 200 then fail("no news: %d", answer.status) end
+  local answer = self:answer("GET", target == "/news" and random(60) or random(2000))
+  if not answer or answer.status ~= 200 then fail("no events of %s: %s", target, self.ended) end
+  for line in answer.body:gmatch "[^\n]+" do
+    if not line:find "^data: %l*$" and line ~= "event: told" and not line:find "^:" then fail("an event: %q", line) end
+  end
 end
 
-local function tells(conn, _, stats)
-  conn:send(requests.get("/news", { method = "POST" }).bytes)
+local SAID = { put = true, full = true, told = true }
+
+local function tells(conn, random, stats)
+  local target = random(2) == 1 and "/news" or "/room/" .. random(1000)
+  conn:send(requests.get(target, { method = "POST" }).bytes)
   local answer = reader(conn):answer "POST"
-  if not answer or answer.body ~= "put" and answer.body ~= "full" then fail "no answer to news" end
+  if not answer or not SAID[answer.body] then fail("no answer to %s", target) end
   stats.whole = stats.whole + 1
 end
 

@@ -40,10 +40,10 @@ local function unread(make)
   end
 end
 
-local function failing(stage, status, body, last)
-  return function()
-    return { method = "GET", target = "/plain/7/100", lines = { "X-Fail: " .. stage }, status = status,
-      body = body, last = last }
+local function failing(stage, status, body)
+  return function(random)
+    local target = random(2) == 1 and "/plain/7/100" or "/inner/plain/7/100"
+    return { method = "GET", target = target, lines = { "X-Fail: " .. stage }, status = status, body = body }
   end
 end
 
@@ -128,6 +128,8 @@ local KINDS = {
   { 2, get("/lock", 200, "locked") },
   { 1, get("/work/1000", 200, "500500") }, { 1, get("/overwork", 200, "stopped") },
   { 2, sized("fs", 100000) }, { 2, sized("tcp", 50000) },
+  { 3, sized("inner/plain", 5000) }, { 3, sized("inner/stream", 20000) }, { 2, post("/inner/echo", 200) },
+  { 1, get("/inner/error", 500) }, { 1, get("/inner/session", 200, "1") }, { 1, get("/inner/nowhere", 404) },
   { 1, failing("request", 500) }, { 1, failing("before", 500) },
   { 1, failing("short", 200, pattern.bytes(1, 10)) }, { 1, failing("after", 500) },
   { 1, failing("response", 500) }, { 1, failing("teardown", 200, pattern.bytes(7, 100)) },

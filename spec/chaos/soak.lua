@@ -34,7 +34,7 @@ local function add(list)
   end
 end
 add(clients.plain)
-if dewar.room then add(require "spec.chaos.sockets") end
+if require("dewar.core").websocket_codec then add(require "spec.chaos.sockets") end
 
 --- One that has time enough.
 local function pick(random, seconds)
