@@ -6,6 +6,7 @@ local errno = require "cqueues.errno"
 local socket = require "cqueues.socket"
 
 local LIMIT = 20 -- seconds
+local PATIENCE = 0.2 -- until somebody who sends looks whether he still can
 
 local tcp = {}
 
@@ -31,6 +32,12 @@ local function wait(self, events, seconds)
   return cqueues.poll({ pollfd = self.socket:pollfd(), events = events }, seconds) ~= seconds
 end
 
+--- Whether an end was a reset that cqueues has met with while it read the bytes
+--- before it, and kept to itself: the system has forgotten the peer then.
+function Connection:was_reset()
+  return not self.half and self.socket:peername() == 0
+end
+
 --- Some bytes; or nil and "end", "reset" or "timeout".
 function Connection:read(seconds)
   local deadline = cqueues.monotime() + (seconds or LIMIT)
@@ -39,7 +46,7 @@ function Connection:read(seconds)
     if bytes and #bytes > 0 then return bytes end
     self.socket:clearerr()
     if code == errno.ECONNRESET then return nil, "reset" end
-    if code ~= errno.EAGAIN then return nil, "end" end
+    if code ~= errno.EAGAIN then return nil, self:was_reset() and "reset" or "end" end
     local left = deadline - cqueues.monotime()
     if left <= 0 then return nil, "timeout" end
     wait(self, "r", left)
@@ -81,13 +88,16 @@ function Connection:send(bytes, seconds)
     end
     local left = deadline - cqueues.monotime()
     if left <= 0 then break end
-    wait(self, "w", left)
+    wait(self, "w", math.min(left, PATIENCE))
   end
   return at - 1
 end
 
 --- Ends our side.
-function Connection:shutdown() self.socket:shutdown "w" end
+function Connection:shutdown()
+  self.half = true
+  self.socket:shutdown "w"
+end
 
 --- Closes. With bytes that were not read, the other side gets a reset.
 function Connection:close() self.socket:close() end
