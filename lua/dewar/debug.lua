@@ -58,7 +58,8 @@ local function failure(app, req, info, made, nonce)
 end
 
 local function routing(app, req, info, made, nonce)
-  local near, all = (info.allowed and routes.fitting or routes.nearest)(mount.rules(app), req.path)
+  local root = (core.mounted_at(req) or ""):gsub("/$", "")
+  local near, all = (info.allowed and routes.fitting or routes.nearest)(mount.rules(app, root), root .. req.path)
   if info.json then
     local rules = {}
     for i, route in ipairs(near) do rules[i] = clean(route.rule) end
@@ -67,7 +68,7 @@ local function routing(app, req, info, made, nonce)
       allowed = info.allowed, did_you_mean = not info.allowed and core.array(rules) or nil } } .. "\n"
   end
   local masks = mask.new(app, req, made)
-  local target = req.raw_path .. (req.query_string ~= "" and "?" .. req.query_string or "")
+  local target = root .. req.raw_path .. (req.query_string ~= "" and "?" .. req.query_string or "")
   return html.routing({
     status = info.allowed and "405 Method Not Allowed" or "404 Not Found",
     request = req.method .. " " .. masks:url(target),

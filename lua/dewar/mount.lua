@@ -67,8 +67,9 @@ end
 --- The rules of all of them, in the order in which they were added: with the paths
 --- that they have from outside, `app`, and `hosts` where a mount is for some.
 ---@param app dewar.App
+---@param root? string where the app itself is
 ---@return table[]
-function M.rules(app)
+function M.rules(app, root)
   local list = {}
   local function add(one, prefix, hosts)
     for _, rule in ipairs(one._core:rules()) do
@@ -79,7 +80,7 @@ function M.rules(app)
       add(mount.app, prefix .. mount.prefix, mount.hosts[1] and mount.hosts or hosts)
     end
   end
-  add(app, "")
+  add(app, root or "")
   return list
 end
 

@@ -391,6 +391,20 @@ describe("URLs", function()
   end)
 end)
 
+describe("the debug page", function()
+  it("names routes with the path that they have from outside", function()
+    outer.config.DEBUG, inner.config.DEBUG = true, true
+    inner:get("/users", text "")
+    outer:mount("/admin", inner)
+    local json = { headers = { Accept = "application/json" } }
+    for _, path in ipairs { "/admin/user", "/admn/users" } do
+      assert.are.same({ "/admin/users" }, client:get(path, json):json().error.did_you_mean)
+    end
+    local page = client:get("/admin/user", { headers = { Accept = "text/html" } }).body
+    assert.matches("/admin/user[^s]", page)
+  end)
+end)
+
 describe("the session", function()
   before_each(function()
     outer.config.SECRET_KEY, inner.config.SECRET_KEY = "outer's", "inner's"
