@@ -283,15 +283,18 @@ function Life:hurry()
   if self.task then self.task:cancel() end
 end
 
---- Lets background tasks finish in the time that is left, and cancels them.
-function Life:drain(seconds)
+--- Lets background tasks finish in the time that is left, and cancels them; where
+--- that is what is left of a limit, the log is told.
+---@param seconds number
+---@param limit? number
+function Life:drain(seconds, limit)
   local app_core = self.app._core
   self.leaving = true
   if pcall(app_core.drain, app_core, math.max(seconds, 0)) then return end
   local count = app_core:cancel_background()
-  if seconds > 0 and count > 0 then
+  if limit and count > 0 then
     core.log.warn(("%s cancelled after %g s (SHUTDOWN_TIMEOUT)"):format(
-      count == 1 and "a background task was" or count .. " background tasks were", self.app.config.SHUTDOWN_TIMEOUT))
+      count == 1 and "a background task was" or count .. " background tasks were", limit))
   end
   local again = 0.05 -- somebody may have swallowed it
   while not pcall(app_core.drain, app_core, again) do app_core:cancel_background() end
@@ -314,7 +317,7 @@ function Life:_stop_for(served, seconds, at_once)
     end
   end
   if #self.users > 0 then return {} end
-  self:drain(seconds)
+  self:drain(seconds, seconds > 0 and served.config.SHUTDOWN_TIMEOUT or nil)
   self.leave:set()
   if at_once then self:hurry() end
   self:_finish()
@@ -369,11 +372,12 @@ end
 --- Background tasks of all of them end before any of them does.
 function Lives:stop(seconds, at_once)
   local till, ending = core.now() + seconds, {}
+  local limit = seconds > 0 and self.app.config.SHUTDOWN_TIMEOUT or nil
   for _, life in ipairs(self.list) do
     if #life.users == 1 then ending[#ending + 1] = life end
   end
   for _, life in ipairs(ending) do life.leaving = true end
-  for _, life in ipairs(ending) do life:drain(till - core.now()) end
+  for _, life in ipairs(ending) do life:drain(till - core.now(), limit) end
   return self:_end(at_once)
 end
 
