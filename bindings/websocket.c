@@ -5,6 +5,7 @@
 #include "bindings/websocket.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "bindings/errors.h"
 #include "bindings/headers.h"
 #include "http/ws_handshake.h"
@@ -322,7 +323,8 @@ static uint16_t check_code(lua_State *L, int index) {
 static dw_slice check_reason(lua_State *L, int index) {
   dw_slice reason = DW_EMPTY;
   if (lua_isnoneornil(L, index)) return reason;
-  reason = dw_check_message(L, index, true, "close");
+  reason = dw_check_message(L, index, false, "close");
+  if (!dw_is_utf8(reason)) dw_misuse(L, "close: the reason is not valid UTF-8");
   if (reason.len > DW_WS_REASON_MAX)
     dw_misuse(L, "close: the reason has %d bytes; %d fit", (int)reason.len,
               DW_WS_REASON_MAX);

@@ -1,5 +1,6 @@
 -- WebSockets as an app sees them: views, hooks, errors, closing from all sides.
 local dewar = require "dewar"
+local caller = require "spec.support.caller"
 local clean = require "spec.support.clean"
 
 if not require("dewar.core").websocket_codec then
@@ -622,6 +623,19 @@ describe("a websocket", function()
       return text
     end
 
+    it("says so in specs, too", function()
+      local client <close> = serve(echo)
+      local ws <close> = client:websocket "/"
+      caller.refuses(function() ws:send {} end, "^send takes a string; got a table$")
+      caller.refuses(function() ws:ping(("x"):rep(126)) end, "^ping: the data has 126 bytes; 125 fit$")
+      caller.refuses(function() ws:close "a" end, "^close: the code is a whole number of 0 to 65535; got a string$")
+      caller.refuses(function() ws:close(1000.5) end, "got 1000.5$")
+      caller.refuses(function() ws:close(1000, {}) end, "^close: the reason is a string; got a table$")
+      caller.refuses(function() ws:close(1000, ("x"):rep(124)) end, "^close: the reason has 124 bytes; 123 fit$")
+      ws:send "still open"
+      assert.are.equal("still open", (ws:receive()))
+    end)
+
     it("says so at the caller's line", function()
       local cases = {
         { "send takes a string; got a nil", function(ws) ws:send() end },
@@ -637,8 +651,7 @@ describe("a websocket", function()
         { "close: -1 is no code that can be sent; use 1000, another registered one, or an own one of 4000 to 4999",
           function(ws) ws:close(-1) end },
         { "close: the reason has 124 bytes; 123 fit", function(ws) ws:close(1000, ("x"):rep(124)) end },
-        { "close: the text is not valid UTF-8; send bytes with send_binary",
-          function(ws) ws:close(1000, "\xff") end },
+        { "close: the reason is not valid UTF-8", function(ws) ws:close(1000, "\xff") end },
         { "this websocket was closed with 1000; nothing can be sent any more",
           function(ws) ws:close() ws:send "x" end },
         { "this websocket was closed with 1000; nothing can be sent any more",

@@ -5,6 +5,8 @@ local core = require "dewar.core"
 
 local M = {}
 
+local PING_MAX, REASON_MAX = 125, 123 -- bytes
+
 ---@class dewar.TestWebSocket
 ---@field headers table of the 101 answer; index for one, call for all
 ---@field subprotocol? string that the view has chosen
@@ -197,13 +199,35 @@ function Socket:send_binary(bytes) send(self, "send_binary", "binary", bytes) en
 
 --- Sends a ping; the pong is swallowed.
 ---@param data? string
-function Socket:ping(data) send(self, "ping", "ping", data or "") end
+function Socket:ping(data)
+  if type(data) == "string" and #data > PING_MAX then
+    error(("ping: the data has %d bytes; %d fit"):format(#data, PING_MAX), 2)
+  end
+  send(self, "ping", "ping", data or "")
+end
+
+--- Codes and reasons that are wrong can be sent, but they must fit.
+local function check_close(code, reason)
+  if code ~= nil then
+    local whole = type(code) == "number" and math.tointeger(code)
+    if not whole or whole < 0 or whole > 65535 then
+      error(("close: the code is a whole number of 0 to 65535; got %s"):format(
+        type(code) == "number" and tostring(code) or "a " .. type(code)), 3)
+    end
+  end
+  if reason ~= nil and type(reason) ~= "string" then
+    error(("close: the reason is a string; got a %s"):format(type(reason)), 3)
+  elseif reason and #reason > REASON_MAX then
+    error(("close: the reason has %d bytes; %d fit"):format(#reason, REASON_MAX), 3)
+  end
+end
 
 --- Closes, with 1000 unless there is another code, and returns after the
 --- request's teardown. An error of the view that its app propagates is raised.
 ---@param code? integer
 ---@param reason? string
 function Socket:close(code, reason)
+  check_close(code, reason)
   if not self.closed then
     put(self, self._codec:close(code or 1000, reason or ""))
     set_closed(self, code or 1000, reason or "")
