@@ -210,8 +210,11 @@ static int drive(lua_State *L, dw_task *root) {
   tasks->driver = NULL;
   tasks->frame = frame;
   if (result >= 0) return conclude(L, root);
+  bool stands = s->loop->virtual_clock && s->loop->timers > 0;
   dw_wait_drop(root);
-  return dw_misuse(L, "this wait can never end: nothing else is running");
+  return dw_misuse(
+      L, "this wait can never end: nothing else is running%s",
+      stands ? ", and the clock is virtual: only clock:advance moves it" : "");
 }
 
 int dw_wait(lua_State *L, dw_wake wake, double seconds, lua_KFunction k,
