@@ -341,8 +341,8 @@ void dw_connection_tell_drained(dw_connection *c) {
 /* The turn of a stream is over, and the next one begins. */
 static void flusher_cb(dw_deferred *d) {
   dw_connection *c = d->data;
-  if (c->doomed) {
-    dw_connection_cut(c);
+  if (c->doomed && c->state != DW_CONNECTION_CLOSED) {
+    dw_connection_cut(c); /* and once more, for who waits for it to be read */
     return;
   }
   if (c->transaction) {

@@ -47,6 +47,23 @@ int dw_connection_flush(dw_connection *c) {
   return code;
 }
 
+/* To be cut at the end of the turn. A write may be another request's doing,
+ * which a request that ended at once would be resumed in the middle of. */
+static void doom(dw_connection *c) {
+  c->doomed = true;
+  c->keep_alive = false;
+  dw_loop_defer(c->http->loop, &c->flusher);
+}
+
+/* The same as a flush, but for the end of a connection that fails. */
+static int send_or_doom(dw_connection *c) {
+  if (c->state == DW_CONNECTION_CLOSED || c->doomed) return DEWAR_ECLOSED;
+  if (c->out.len == 0) return 0;
+  int code = dw_connection_send(c, DW_EMPTY);
+  if (code < 0) doom(c);
+  return code;
+}
+
 /* --- Heads -----------------------------------------------------------------*/
 
 /* What the answer's own Connection header wants. */
@@ -176,7 +193,7 @@ int dw_reply_start(dw_transaction *t, dw_response *r) {
 /* Pieces of one turn leave together, at its end at the latest. */
 void dw_connection_flush_soon(dw_connection *c) {
   dw_loop_defer(c->http->loop, &c->flusher);
-  if (c->out.len > GATHER_MAX / 4) dw_connection_flush(c);
+  if (c->out.len > GATHER_MAX / 4) (void)send_or_doom(c);
 }
 
 /* What of a piece lies in the range that is sent. */
@@ -207,8 +224,7 @@ static int put_piece(dw_transaction *t, dw_slice bytes) {
 static void cut(dw_transaction *t) {
   t->reply = DW_REPLY_CUT;
   t->connection->keep_alive = false;
-  if (t->connection->state != DW_CONNECTION_CLOSED)
-    dw_connection_flush(t->connection);
+  (void)send_or_doom(t->connection);
 }
 
 /* A piece through the encoder, which may keep it back for a while. After a
@@ -251,7 +267,7 @@ int dw_reply_write(dw_transaction *t, dw_slice bytes) {
   if (code < 0 && code != DEWAR_ETOOBIG && t->encoder) cut(t);
   if (code < 0 || t->taken == before) return code;
   dw_connection_flush_soon(c);
-  return c->state == DW_CONNECTION_CLOSED ? DEWAR_ECLOSED : 0;
+  return c->doomed ? DEWAR_ECLOSED : 0;
 }
 
 /* --- Streams that many share -----------------------------------------------*/
@@ -263,9 +279,7 @@ size_t dw_reply_backlog(const dw_transaction *t) {
 
 void dw_reply_drop(dw_transaction *t) {
   dw_connection *c = t->connection;
-  if (c->state == DW_CONNECTION_CLOSED) return;
-  c->doomed = true;
-  dw_loop_defer(c->http->loop, &c->flusher);
+  if (c->state != DW_CONNECTION_CLOSED) doom(c);
 }
 
 /* As the chunk that others get, too. */
@@ -297,8 +311,8 @@ int dw_reply_share(dw_transaction *t, dw_shared_piece *p) {
 
 bool dw_connection_backed_up(dw_connection *c) {
   if (c->state == DW_CONNECTION_CLOSED) return false;
-  if (c->stream->queued + c->out.len <= DW_WRITE_HIGH_WATER) return false;
-  return dw_connection_flush(c) == 0 && c->stream->queued > 0;
+  if (c->stream->queued + c->out.len <= DW_WRITE_HIGH_WATER) return c->doomed;
+  return send_or_doom(c) < 0 || c->stream->queued > 0;
 }
 
 bool dw_reply_full(dw_transaction *t) {

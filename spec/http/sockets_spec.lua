@@ -35,6 +35,19 @@ app:get("/endless", function()
     while true do coroutine.yield(("y"):rep(10000)) end
   end)
 end)
+local kept
+app:get("/block", function() os.execute "sleep 0.3" return "blocked" end)
+app:get("/events", function()
+  return dewar.sse(function(send)
+    kept = send
+    return ("e"):rep(1000)
+  end)
+end)
+app:get("/poke", function()
+  os.execute "sleep 0.3"
+  local ok, err = pcall(kept, ("p"):rep(100000))
+  return ("%%s %%s"):format(ok, not ok and err.code)
+end)
 app:get("/broken", function()
   return coroutine.wrap(function()
     coroutine.yield "one"
@@ -292,5 +305,27 @@ describe("a stop", function()
     assert.matches("over /wait cancelled=true", server:err())
     assert.matches("over /endless cancelled=true", server:err())
     for _, conn in ipairs { busy, half, reader } do conn:close() end
+  end)
+end)
+
+describe("a write to the stream of another request", function()
+  it("is an error for the writer alone where the client is found gone by it", function()
+    serve()
+    local holder, listener, other = connect(), connect(), connect()
+    -- Both come in one turn, in which the stream rests, having written its share.
+    holder:send(http.get "/block")
+    os.execute "sleep 0.1"
+    listener:send(http.get "/events")
+    other:send(http.get "/poke")
+    assert.are.equal("blocked", read_answer(holder).body)
+    os.execute "sleep 0.1"
+    listener:close() -- with bytes unread: a reset
+    local answer = read_answer(other)
+    assert.is_truthy(answer, server:err())
+    answer = answer.body
+    assert.is_truthy(answer:match "^false ECLOSED" or answer:match "^true", answer)
+    logs "over /events.*cancelled=true"
+    assert.are.equal("hello", (process.get(server.url)))
+    stop()
   end)
 end)
