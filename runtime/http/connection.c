@@ -10,7 +10,7 @@ enum {
   LINGER_TIME = 2000,     /* ms that a closed peer may go on sending */
   FIRST_HEAD = 200,       /* ms for one that is on its way at a stop */
   SPARE_BLOCKS = 64,      /* of transactions, kept for the next ones */
-  BLOCK_SLACK = 160,      /* of an arena, for what isn't the head */
+  BLOCK_SLACK = 112,      /* of an arena: two values of a route, a time limit */
   BLOCK_UNIT = 32
 };
 
