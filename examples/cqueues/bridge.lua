@@ -7,6 +7,15 @@ local dewar = require "dewar"
 
 local bridge = {}
 
+-- Of each controller: whether somebody drives it, and who waits for a call in it.
+local records = setmetatable({}, { __mode = "k" })
+
+local function record(controller)
+  local found = records[controller] or { waiting = {} }
+  records[controller] = found
+  return found
+end
+
 --- Suspends this task until the controller has something to do.
 local function await_work(controller)
   local timeout = controller:timeout()
@@ -41,9 +50,18 @@ function bridge.run(f, ...)
 end
 
 --- Steps a controller that lives for long, such as one whose coroutines serve
---- connections, until this task is cancelled. What fails in it is logged.
+--- connections, until this task is cancelled. What fails in it is logged. Who waits
+--- for a call in it then gets an error.
 function bridge.drive(controller)
-  local _ <close> = setmetatable({}, { __close = function() controller:close() end })
+  local driven = record(controller)
+  if driven.taken then error("somebody drives this controller already", 2) end
+  driven.taken = true
+  local _ <close> = setmetatable({}, {
+    __close = function()
+      controller:close()
+      for done in pairs(driven.waiting) do done(false, "the controller is driven no more") end
+    end,
+  })
   while true do
     local ok, err, _, thread = controller:step(0)
     if not ok then
@@ -57,9 +75,14 @@ end
 --- Calls f as a coroutine of a controller that somebody drives, and waits for what
 --- it returns. It isn't this task's: when that is cancelled, f goes on.
 function bridge.call(controller, f, ...)
-  local args = table.pack(...)
+  local args, waiting = table.pack(...), record(controller).waiting
   local results = table.pack(dewar.await_callback(function(done)
-    controller:wrap(function() done(pcall(f, table.unpack(args, 1, args.n))) end)
+    waiting[done] = true
+    controller:wrap(function()
+      local values = table.pack(pcall(f, table.unpack(args, 1, args.n)))
+      waiting[done] = nil
+      done(table.unpack(values, 1, values.n))
+    end)
   end))
   if not results[1] then error(results[2], 0) end
   return table.unpack(results, 2, results.n)

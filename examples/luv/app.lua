@@ -48,7 +48,13 @@ local SCRIPT = "for i in 3 2 1; do echo $i; sleep 0.1; done; echo lift-off"
 app:get("/countdown", function()
   return dewar.stream(function(write)
     local out <close> = uv.new_pipe()
-    local _ <close> = assert(uv.spawn("sh", { args = { "-c", SCRIPT }, stdio = { nil, out } }))
+    local options, child = { args = { "-c", SCRIPT }, stdio = { nil, out } }, nil
+    child = assert(uv.spawn("sh", options, function() child:close() end))
+    local _ <close> = setmetatable({}, { -- a client that goes away takes it along
+      __close = function()
+        if not child:is_closing() then child:kill "sigkill" end
+      end,
+    })
     for piece in read, out do write(piece) end
   end), { content_type = "text/plain" }
 end)

@@ -52,6 +52,25 @@ describe("the luv example", function()
     assert.is_true(#pieces > 1)
   end)
 
+  it("ends the program of a client that goes away, and reaps it", function()
+    local function children()
+      local file = assert(io.open("/proc/self/task/" .. io.open("/proc/self/stat"):read "n" .. "/children"))
+      local text = file:read "a"
+      file:close()
+      return text
+    end
+    local before = children()
+    local part = client:get("/countdown", { stream = true })
+    part:chunks()()
+    part:close()
+    local tries = 0
+    while children() ~= before and tries < 500 do
+      tries = tries + 1
+      dewar.sleep(0.01)
+    end
+    assert.are.equal(before, children())
+  end)
+
   it("asks the service beside it, many times at once", function()
     local jobs = {}
     for i = 1, 10 do jobs[i] = function() return client:get("/daytime").body end end
