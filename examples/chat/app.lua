@@ -44,12 +44,15 @@ local function greet(ws, place)
     if not hello then return nil end
     local person, why = place:enter(ws, hello.name)
     if person then
-      ws:send(dewar.json.encode {
+      local welcome = dewar.json.encode {
         type = "welcome",
         name = person.name,
         history = place:since(math.tointeger(hello.since) or 0),
-      })
-      return person
+      }
+      local ok, err = pcall(ws.send, ws, welcome)
+      if ok then return person end
+      person:leave()
+      error(err, 0)
     end
     ws:send(dewar.json.encode { type = "refused", why = why })
   end

@@ -21,13 +21,15 @@ app:get("/", function()
 end)
 
 local function integer(text)
-  return math.tointeger(tonumber(text))
+  return text and math.tointeger(tonumber(text))
 end
 
 --- Where a client was that comes again: it says the last event's id.
 local function resumed(req)
   local slice, found = (req.last_event_id or ""):match "^(%d+) (%d+)$"
-  return tonumber(slice) or 0, tonumber(found) or 0
+  slice, found = integer(slice), integer(found)
+  if not (slice and found) then return 0, 0 end
+  return slice, found
 end
 
 app:get("/primes", { endpoint = "primes" }, function(req)

@@ -82,6 +82,8 @@ local function response_headers(answer)
   end
   local bodiless = answer.status == 204 or answer.status == 304
   if answer.length and not bodiless then headers["Content-Length"] = ("%d"):format(answer.length) end
+  -- What has no type isn't to be taken for HTML, which is what Dewar would call it.
+  if not names["content-type"] and not bodiless then headers["Content-Type"] = "application/octet-stream" end
   return headers
 end
 

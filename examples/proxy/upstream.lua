@@ -140,7 +140,9 @@ local function chunked(conn)
     if left == 0 then
       if begun and read_line(conn) ~= "" then bad "sent a malformed chunk" end
       begun = true
-      local size = read_line(conn):match "^(%x+)[ \t]*$" or bad "sent a malformed chunk"
+      -- Extensions are passed over (RFC 9112, 7.1.1).
+      local line = read_line(conn)
+      local size = line:match "^(%x+)[ \t]*$" or line:match "^(%x+)[ \t]*;" or bad "sent a malformed chunk"
       if #size > 15 then bad "sent a chunk without measure" end
       left = tonumber(size, 16)
       if left == 0 then

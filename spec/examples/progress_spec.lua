@@ -56,6 +56,15 @@ describe("the progress example", function()
     assert.are.equal('{"found":168}', event.data)
   end)
 
+  it("begins anew for a client that makes up where it was", function()
+    for _, id in ipairs { "99 999999999999999999999999", "999999999999999999999999 5", "x", "1", "" } do
+      local _, rest = watch(1000, { ["Last-Event-ID"] = id })
+      local event
+      for each in rest do event = each end
+      assert.are.equal('{"found":168}', event.data, id)
+    end
+  end)
+
   it("stops when its client leaves, wherever it is", function()
     local part, events = watch(50000000)
     assert.are.equal(1, client:get("/running"):json().running)

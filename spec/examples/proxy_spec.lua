@@ -343,3 +343,17 @@ describe("a large body", function()
     assert.is_true(peak < 8 << 20, ("%d bytes more"):format(peak))
   end)
 end)
+
+describe("an answer of few words", function()
+  it("may have extensions behind the sizes of its chunks", function()
+    answers "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2 ; z\r\nde\r\n0;end\r\n\r\n"
+    assert.are.equal("abcde", client:get("/").body)
+  end)
+
+  it("that has no type isn't taken for HTML", function()
+    answers "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n<b>"
+    local res = client:get "/"
+    assert.are.equal("<b>", res.body)
+    assert.are.equal("application/octet-stream", res.headers.content_type)
+  end)
+end)
