@@ -21,7 +21,7 @@ dw_writers *dw_stream_writers(lua_State *L, dw_exchange *x);
 /* Writes; raises where that can't be: a client that is gone cancels the request
  * that works for it. */
 void dw_stream_give(lua_State *L, dw_exchange *x, dw_slice bytes);
-/* Behind a write: waits where the client has enough for now, then returns
+/* Behind a write: waits while the client has enough to read, then returns
  * nothing; as `return dw_stream_written(L, x)`. */
 int dw_stream_written(lua_State *L, dw_exchange *x);
 /* The exchange of a function that writes: raises unless the stream goes on. */
