@@ -96,19 +96,7 @@ static const char by_views[] =
 static size_t load(const char *script, size_t fail_at, bool fail_after) {
   char text[4096];
   snprintf(text, sizeof text, script, folder);
-  host_init(&h);
-  h.fail_at = fail_at;
-  h.fail_after = fail_after;
-  unit.failing = fail_at;
-  int code = dewar_new(&h.rt, &h.options);
-  if (code == 0) {
-    code = host_load(&h, text);
-    CHECK_INT(dewar_free(h.rt), 0);
-  }
-  CHECK_INT(h.used, 0);
-  if (h.calls < fail_at || fail_at == 0) CHECK_INT(code, 0);
-  unit.failing = 0;
-  return h.calls;
+  return host_live(&h, text, fail_at, fail_after);
 }
 
 static void live_with_every_failure(const char *script) {

@@ -51,23 +51,6 @@ static const char on_disk[] =
     CHECKED("/files", "140000", "140000 140000 140000");
 static const char as_it_comes[] = CHECKED("/parts", "100000", "100001");
 
-/* Loads a script with the n-th allocation failing; the number of calls. */
-static size_t load(const char *script, size_t fail_at, bool fail_after) {
-  host_init(&h);
-  h.fail_at = fail_at;
-  h.fail_after = fail_after;
-  unit.failing = fail_at;
-  int code = dewar_new(&h.rt, &h.options);
-  if (code == 0) {
-    code = host_load(&h, script);
-    CHECK_INT(dewar_free(h.rt), 0);
-  }
-  CHECK_INT(h.used, 0);
-  if (h.calls < fail_at || fail_at == 0) CHECK_INT(code, 0);
-  unit.failing = 0;
-  return h.calls;
-}
-
 static unsigned open_files(void) {
   unsigned n = 0;
   DIR *d = opendir("/proc/self/fd");
@@ -77,12 +60,12 @@ static unsigned open_files(void) {
 }
 
 static void live_with_every_failure(const char *script) {
-  size_t from = load(without_forms, 0, false);
+  size_t from = host_live(&h, without_forms, 0, false);
   unsigned before = open_files();
-  size_t to = load(script, 0, false);
+  size_t to = host_live(&h, script, 0, false);
   CHECK(to > from);
   for (int after = 0; after < 2; after++)
-    for (size_t n = from; n <= to + 8; n++) load(script, n, after);
+    for (size_t n = from; n <= to + 8; n++) host_live(&h, script, n, after);
   CHECK_INT(open_files(), before);
 }
 

@@ -47,32 +47,15 @@ static const char heard[] = BEFORE
     "  dewar.signals['request_' .. name]:connect(hear)\n"
     "end\n" GET "assert(seen == 3)\n" AFTER;
 
-/* Loads a script with the n-th allocation failing; the number of calls. */
-static size_t load(const char *script, size_t fail_at, bool fail_after) {
-  host_init(&h);
-  h.fail_at = fail_at;
-  h.fail_after = fail_after;
-  unit.failing = fail_at;
-  int code = dewar_new(&h.rt, &h.options);
-  if (code == 0) {
-    code = host_load(&h, script);
-    CHECK_INT(dewar_free(h.rt), 0);
-  }
-  CHECK_INT(h.used, 0);
-  if (h.calls < fail_at || fail_at == 0) CHECK_INT(code, 0);
-  unit.failing = 0;
-  return h.calls;
-}
-
 /* Every allocation from where an app without it has served its first request
  * at the latest. */
 static void live_with_every_failure(const char *script) {
-  size_t from = load(BEFORE AFTER, 0, false);
-  size_t least = load(nothing, 0, false);
-  size_t to = load(script, 0, false);
+  size_t from = host_live(&h, BEFORE AFTER, 0, false);
+  size_t least = host_live(&h, nothing, 0, false);
+  size_t to = host_live(&h, script, 0, false);
   CHECK(to > least);
-  for (size_t n = from - 8; n <= to + 8; n++) load(script, n, false);
-  for (size_t n = from - 8; n <= to + 8; n += 7) load(script, n, true);
+  for (size_t n = from - 8; n <= to + 8; n++) host_live(&h, script, n, false);
+  for (size_t n = from - 8; n <= to + 8; n += 7) host_live(&h, script, n, true);
 }
 
 TEST(rewriting_a_request_survives_every_failure) {

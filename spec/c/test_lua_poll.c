@@ -25,34 +25,16 @@ static const char format[] =
            "assert(dewar.poll(%d, 'w') == 'w')\n"
            "return app\n";
 
-/* Loads it with the n-th allocation failing, and frees the runtime while a task
- * waits; the number of calls. */
-static size_t load(const char *script, size_t fail_at, bool fail_after) {
-  host_init(&h);
-  h.fail_at = fail_at;
-  h.fail_after = fail_after;
-  unit.failing = fail_at;
-  int code = dewar_new(&h.rt, &h.options);
-  if (code == 0) {
-    code = host_load(&h, script);
-    CHECK_INT(dewar_free(h.rt), 0);
-  }
-  CHECK_INT(h.used, 0);
-  if (h.calls < fail_at || fail_at == 0) CHECK_INT(code, 0);
-  unit.failing = 0;
-  return h.calls;
-}
-
 TEST(waits_that_run_out_of_memory_leave_nothing) {
   int ends[2];
   char script[sizeof format + 32];
   CHECK_INT(pipe(ends), 0);
   snprintf(script, sizeof script, format, ends[0], ends[0], ends[1]);
-  size_t from = load(without_poll, 0, false);
-  size_t to = load(script, 0, false);
+  size_t from = host_live(&h, without_poll, 0, false);
+  size_t to = host_live(&h, script, 0, false);
   CHECK(to > from);
   for (int after = 0; after < 2; after++)
-    for (size_t n = from; n <= to + 8; n++) load(script, n, after);
+    for (size_t n = from; n <= to + 8; n++) host_live(&h, script, n, after);
   close(ends[0]);
   close(ends[1]);
 }

@@ -38,29 +38,12 @@ static const char of_client[] =
     BEFORE "client:session(function(session) session.n = 5 end)\n"
            "return app\n";
 
-/* Loads a script with the n-th allocation failing; the number of calls. */
-static size_t load(const char *script, size_t fail_at, bool fail_after) {
-  host_init(&h);
-  h.fail_at = fail_at;
-  h.fail_after = fail_after;
-  unit.failing = fail_at;
-  int code = dewar_new(&h.rt, &h.options);
-  if (code == 0) {
-    code = host_load(&h, script);
-    CHECK_INT(dewar_free(h.rt), 0);
-  }
-  CHECK_INT(h.used, 0);
-  if (h.calls < fail_at || fail_at == 0) CHECK_INT(code, 0);
-  unit.failing = 0;
-  return h.calls;
-}
-
 static void live_with_every_failure(const char *script) {
-  size_t from = load(without_session, 0, false);
-  size_t to = load(script, 0, false);
+  size_t from = host_live(&h, without_session, 0, false);
+  size_t to = host_live(&h, script, 0, false);
   CHECK(to > from);
-  for (size_t n = from - 8; n <= to + 8; n++) load(script, n, false);
-  for (size_t n = from - 8; n <= to + 8; n += 7) load(script, n, true);
+  for (size_t n = from - 8; n <= to + 8; n++) host_live(&h, script, n, false);
+  for (size_t n = from - 8; n <= to + 8; n += 7) host_live(&h, script, n, true);
 }
 
 TEST(sessions_in_cookies_survive_every_failure) {

@@ -42,29 +42,8 @@ static const char vanishing[] =
            "ws:disconnect()\n"
            "return app\n";
 
-/* Loads a script with the n-th allocation failing; the number of calls. */
-static size_t load(const char *script, size_t fail_at, bool fail_after) {
-  host_init(&h);
-  h.fail_at = fail_at;
-  h.fail_after = fail_after;
-  unit.failing = fail_at;
-  int code = dewar_new(&h.rt, &h.options);
-  if (code == 0) {
-    code = host_load(&h, script);
-    CHECK_INT(dewar_free(h.rt), 0);
-  }
-  CHECK_INT(h.used, 0);
-  if (h.calls < fail_at || fail_at == 0) CHECK_INT(code, 0);
-  unit.failing = 0;
-  return h.calls;
-}
-
 static void live_with_every_failure(const char *script) {
-  size_t from = load(without_socket, 0, false);
-  size_t to = load(script, 0, false);
-  CHECK(to > from);
-  for (int after = 0; after < 2; after++)
-    for (size_t n = from; n <= to + 8; n++) load(script, n, after);
+  host_live_with_failures(&h, without_socket, script);
 }
 
 TEST(messages_that_run_out_of_memory_leave_nothing) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Work on threads with failing allocations: whatever fails raises in the script,
- * and neither memory nor a thread stays behind. */
+/* Work on threads with failing allocations: whatever fails raises in the
+ * script, and neither memory nor a thread stays behind. */
 #include "unit.h"
 
 #include "support/host.h"
@@ -27,30 +27,12 @@ static const char with_work[] = BEFORE
     "pcall(dewar.yield)\n"
     "return app\n";
 
-/* Loads it with the n-th allocation failing, and frees the runtime while work is
- * under way; the number of calls. */
-static size_t load(const char *script, size_t fail_at, bool fail_after) {
-  host_init(&h);
-  h.fail_at = fail_at;
-  h.fail_after = fail_after;
-  unit.failing = fail_at;
-  int code = dewar_new(&h.rt, &h.options);
-  if (code == 0) {
-    code = host_load(&h, script);
-    CHECK_INT(dewar_free(h.rt), 0);
-  }
-  CHECK_INT(h.used, 0);
-  if (h.calls < fail_at || fail_at == 0) CHECK_INT(code, 0);
-  unit.failing = 0;
-  return h.calls;
-}
-
 TEST(work_that_runs_out_of_memory_leaves_nothing) {
-  size_t from = load(without_work, 0, false);
-  size_t to = load(with_work, 0, false);
+  size_t from = host_live(&h, without_work, 0, false);
+  size_t to = host_live(&h, with_work, 0, false);
   CHECK(to > from);
   for (int after = 0; after < 2; after++)
-    for (size_t n = from; n <= to + 8; n++) load(with_work, n, after);
+    for (size_t n = from; n <= to + 8; n++) host_live(&h, with_work, n, after);
 }
 
 /* Each has threads and states of its own. */

@@ -74,28 +74,13 @@ static const char with_hashes[] =
     "dewar.yield()\n"
     "return app\n";
 
-static size_t load(const char *script, size_t fail_at, bool fail_after) {
-  host_init(&h);
-  h.fail_at = fail_at;
-  h.fail_after = fail_after;
-  unit.failing = fail_at;
-  int code = dewar_new(&h.rt, &h.options);
-  if (code == 0) {
-    code = host_load(&h, script);
-    CHECK_INT(dewar_free(h.rt), 0);
-  }
-  CHECK_INT(h.used, 0);
-  if (h.calls < fail_at || fail_at == 0) CHECK_INT(code, 0);
-  unit.failing = 0;
-  return h.calls;
-}
-
 TEST(hashes_that_run_out_of_memory_leave_nothing) {
-  size_t from = load(without_hashes, 0, false);
-  size_t to = load(with_hashes, 0, false);
+  size_t from = host_live(&h, without_hashes, 0, false);
+  size_t to = host_live(&h, with_hashes, 0, false);
   CHECK(to > from);
   for (int after = 0; after < 2; after++)
-    for (size_t n = from; n <= to + 8; n++) load(with_hashes, n, after);
+    for (size_t n = from; n <= to + 8; n++)
+      host_live(&h, with_hashes, n, after);
 }
 
 #else

@@ -102,6 +102,37 @@ __attribute__((unused)) static int host_load(host *h, const char *text) {
   return code;
 }
 
+/* A runtime's whole life with a script, the n-th allocation failing (0: none),
+ * and with fail_after all behind it: nothing may be left of it. Returns how
+ * many there were. */
+__attribute__((unused)) static size_t
+host_live(host *h, const char *script, size_t fail_at, bool fail_after) {
+  host_init(h);
+  h->fail_at = fail_at;
+  h->fail_after = fail_after;
+  unit.failing = fail_at;
+  int code = dewar_new(&h->rt, &h->options);
+  if (code == 0) {
+    code = host_load(h, script);
+    CHECK_INT(dewar_free(h->rt), 0);
+  }
+  CHECK_INT(h->used, 0);
+  if (h->calls < fail_at || fail_at == 0) CHECK_INT(code, 0);
+  unit.failing = 0;
+  return h->calls;
+}
+
+/* With each failure that the script meets and `before`, which is its beginning,
+ * doesn't. */
+__attribute__((unused)) static void
+host_live_with_failures(host *h, const char *before, const char *script) {
+  size_t from = host_live(h, before, 0, false);
+  size_t to = host_live(h, script, 0, false);
+  CHECK(to > from);
+  for (int after = 0; after < 2; after++)
+    for (size_t n = from; n <= to + 8; n++) host_live(h, script, n, after);
+}
+
 /* --- Requests --------------------------------------------------------------*/
 
 __attribute__((unused)) static void reply_cb(void *data, int code,
