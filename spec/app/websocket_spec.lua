@@ -745,57 +745,6 @@ describe("a websocket", function()
     end)
   end)
 
-  -- --- Settings ---------------------------------------------------------------------
-
-  describe("and its settings", function()
-    it("closes with 1009 when a message is too big", function()
-      local got
-      local client <close> = serve(function(ws) got = table.pack(ws:receive()) end,
-        { WEBSOCKET_MAX_MESSAGE_SIZE = 100 })
-      for _, text in ipairs { ("x"):rep(101), ("x"):rep(5000) } do
-        local ws = client:websocket "/"
-        ws:send(text)
-        assert.are.same({ n = 3, nil, 1009, "the message is too big" }, table.pack(ws:receive()))
-        ws:close()
-        assert.are.same({ n = 3, nil, 1009, "the message is too big" }, got)
-      end
-      local ws = client:websocket "/"
-      ws:send(("x"):rep(100))
-      assert.are.equal(1000, select(2, ws:receive()))
-      ws:close()
-    end)
-
-    it("compresses where the client offers it", function()
-      for how, extensions in pairs {
-        [true] = "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
-        context = "permessage-deflate; client_max_window_bits=12",
-        [false] = "none",
-      } do
-        local client <close> = serve(echo, { WEBSOCKET_COMPRESS = how })
-        local ws = client:websocket "/"
-        assert.are.equal(extensions, ws.headers.sec_websocket_extensions or "none")
-        for i = 1, 3 do
-          local text = ("all the same words "):rep(i * 100)
-          ws:send(text)
-          assert.are.equal(text, (ws:receive()))
-        end
-        ws:close()
-      end
-    end)
-
-    it("checks their values", function()
-      local app = dewar.app()
-      for key, value in pairs {
-        WEBSOCKET_PING_INTERVAL = "20", WEBSOCKET_PING_TIMEOUT = -1,
-        WEBSOCKET_MAX_MESSAGE_SIZE = "1", WEBSOCKET_MAX_QUEUE = 0, WEBSOCKET_COMPRESS = "yes",
-      } do
-        local ok, err = pcall(function() app.config[key] = value end)
-        assert.is_false(ok)
-        assert.is_truthy(err:find("websocket_spec.lua:%d+: config." .. key), err)
-      end
-    end)
-  end)
-
   it("gives its memory back", function()
     local client <close> = serve(echo)
     clean.keeps_memory(function()
